@@ -1,1 +1,3 @@
 //! Redis data types and commands.
+
+pub mod ds;
