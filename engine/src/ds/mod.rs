@@ -1,9 +1,12 @@
-//! Data structures that know nothing of keys or commands.
+//! Data structures that know nothing of keys, databases or commands.
 //!
-//! The byte formats (listpack, intset, quicklist nodes) are Redis' own, so that saving and loading is copying.
+//! The byte formats (listpack, intset, quicklist nodes) are Redis' own, so that saving and loading is copying. This folder
+//! is the only place of the engine with `unsafe` code; everything it hands out is safe to use.
 
 pub mod blob;
+pub mod hash;
 pub mod int;
 pub mod intset;
 pub mod listpack;
 pub mod lzf;
+pub mod table;
