@@ -1,3 +1,157 @@
-//! Redis data types and commands.
+//! Redis data types and the commands on them: no I/O, no clock, no threads.
+//!
+//! The engine is told the time and the seed of its randomness; it answers with reply bytes and [`effects::Effects`].
+//!
+//! ```
+//! use engine::{Engine, config::EngineConfig, time::UnixMs};
+//!
+//! let mut engine = Engine::new(EngineConfig::default(), 42);
+//! let mut out = Vec::new();
+//! engine.execute(&[b"GET", b"missing"], UnixMs(1_700_000_000_000), &mut out);
+//! assert_eq!(out, b"$-1\r\n");
+//! ```
 
+pub mod args;
+pub mod command;
+pub mod commands;
+pub mod config;
+pub mod ctx;
 pub mod ds;
+pub mod effects;
+pub mod error;
+pub mod glob;
+pub mod keyspace;
+pub mod registry;
+pub mod rng;
+pub mod slot;
+pub mod time;
+pub mod types;
+
+use args::Args;
+use command::{Command, DataFn};
+use config::EngineConfig;
+use ctx::{CmdResult, Ctx, Outcome};
+use effects::{Effects, EventClass};
+use error::CommandError;
+use keyspace::{Db, Keyspaces};
+use registry::Registry;
+use resp::Protocol;
+use resp::writer::Writer;
+use rng::Rng;
+use time::UnixMs;
+
+/// Databases and everything needed to run data commands on them.
+pub struct Engine {
+    /// The databases.
+    pub dbs: Vec<Db>,
+    /// Thresholds and limits.
+    pub config: EngineConfig,
+    /// Randomness.
+    pub rng: Rng,
+    /// Effects of the last command.
+    pub effects: Effects,
+    registry: Registry<DataFn>,
+    /// Keys removed because their time had passed, since the start.
+    pub expired_keys: u64,
+}
+
+impl Engine {
+    /// An empty engine. Everything random in it follows from `seed`.
+    #[must_use]
+    pub fn new(config: EngineConfig, seed: u64) -> Self {
+        let mut registry = Registry::default();
+        for command in commands::FAMILIES.iter().copied().flatten() {
+            registry.add(command, |run| run);
+        }
+        Engine {
+            dbs: (0..config.databases).map(|_| Db::default()).collect(),
+            config,
+            rng: Rng::new(seed),
+            effects: Effects::default(),
+            registry,
+            expired_keys: 0,
+        }
+    }
+
+    /// Runs one request in database 0, the embedder's way: looks the command up, checks its arity, writes the
+    /// RESP2 reply to `out`. A command that would block its client answers as if its time had run out.
+    pub fn execute(&mut self, argv: &[&[u8]], now: UnixMs, out: &mut Vec<u8>) {
+        let mut writer = Writer::new(out, Protocol::Resp2);
+        let Some(name) = argv.first() else { return };
+        let Some(entry) = self.registry.find(name) else {
+            return writer.error(format_args!("ERR unknown command '{}'", String::from_utf8_lossy(name)));
+        };
+        let (mut run, mut arity, mut full_name) = (entry.command.run, entry.command.arity, &entry.full_name);
+        if !entry.subcommands.is_empty() && argv.len() > 1 {
+            let Some(sub) = self.registry.find_subcommand(entry, argv[1]) else {
+                return writer.error(format_args!("ERR unknown subcommand '{}'.", String::from_utf8_lossy(argv[1])));
+            };
+            (run, arity, full_name) = (sub.command.run, sub.command.arity, &sub.full_name);
+        }
+        if !arity.accepts(argv.len()) {
+            return writer.error(CommandError::WrongArity(full_name.clone().into()));
+        }
+        match self.run(run, argv, 0, now, false, Writer::new(out, Protocol::Resp2)) {
+            Ok(Outcome::Done) => {}
+            Ok(Outcome::Block(_)) => Writer::new(out, Protocol::Resp2).null_array(),
+            Err(error) => Writer::new(out, Protocol::Resp2).error(error),
+        }
+    }
+
+    /// Runs a handler: the part that a server and [`execute`](Self::execute) share. The arity must have been checked;
+    /// `db` must exist. Afterwards [`Engine::effects`] holds what the command caused. An `Err` is the reply, not yet written.
+    #[inline]
+    pub fn run(
+        &mut self,
+        run: DataFn,
+        argv: &[&[u8]],
+        db: usize,
+        now: UnixMs,
+        may_block: bool,
+        out: Writer<'_>,
+    ) -> CmdResult {
+        self.effects.begin(db);
+        let (selected, others) = Keyspaces::split(&mut self.dbs, db, now);
+        selected.begin(now);
+        selected.set_interest(&self.effects.interest);
+        let mut ctx = Ctx {
+            db: selected,
+            others,
+            now,
+            rng: &mut self.rng,
+            config: &self.config,
+            out,
+            effects: &mut self.effects,
+            may_block,
+        };
+        let result = run(&mut ctx, &mut Args::new(argv));
+        self.collect_notes(db);
+        result
+    }
+
+    /// Turns what lookups in `db` noticed into effects that precede those of the command.
+    fn collect_notes(&mut self, db: usize) {
+        let notes = &mut self.dbs[db].notes;
+        if notes.expired.is_empty() && notes.missed.is_empty() && notes.created.is_empty() {
+            return;
+        }
+        let removal: &[u8] = if self.config.lazy_expire { b"UNLINK" } else { b"DEL" };
+        self.expired_keys += notes.expired.len() as u64;
+        for key in notes.expired.drain(..) {
+            self.effects.touch_in(db, &key);
+            self.effects.event_before(db, EventClass::EXPIRED, "expired", &key);
+            self.effects.propagate_before(db, &[removal, &key]);
+        }
+        for key in notes.missed.drain(..) {
+            self.effects.event_before(db, EventClass::KEY_MISS, "keymiss", &key);
+        }
+        for key in notes.created.drain(..) {
+            self.effects.event_before(db, EventClass::NEW, "new", &key);
+        }
+    }
+
+    /// Every data command.
+    pub fn declarations() -> impl Iterator<Item = &'static Command> {
+        commands::FAMILIES.iter().copied().flatten().copied()
+    }
+}

@@ -1,1 +1,3 @@
-//! Scripts.
+//! What makes several commands one unit: transactions, scripts, functions. Ignorant of any server.
+
+pub mod transaction;

@@ -1,0 +1,126 @@
+//! A cursor over the arguments of one request.
+
+use crate::error::CommandError;
+
+/// The arguments of a request, read from left to right. The command's own name is behind the cursor at the start.
+#[derive(Clone, Debug)]
+pub struct Args<'a> {
+    argv: &'a [&'a [u8]],
+    next: usize,
+}
+
+impl<'a> Args<'a> {
+    /// A cursor that stands on the first argument after the command's name.
+    #[must_use]
+    pub fn new(argv: &'a [&'a [u8]]) -> Self {
+        Args { argv, next: 1 }
+    }
+
+    /// The whole request, name included.
+    #[must_use]
+    pub fn argv(&self) -> &'a [&'a [u8]] {
+        self.argv
+    }
+
+    /// The command's name as the client spelled it.
+    #[must_use]
+    pub fn name(&self) -> &'a [u8] {
+        self.argv[0]
+    }
+
+    /// How many arguments are left.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.argv.len() - self.next
+    }
+
+    /// Whether nothing is left.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.left() == 0
+    }
+
+    /// Everything that is left; the cursor stays.
+    #[must_use]
+    pub fn rest(&self) -> &'a [&'a [u8]] {
+        &self.argv[self.next..]
+    }
+
+    /// Everything that is left; the cursor moves to the end.
+    pub fn take_rest(&mut self) -> &'a [&'a [u8]] {
+        let rest = self.rest();
+        self.next = self.argv.len();
+        rest
+    }
+
+    /// The next `n` arguments.
+    ///
+    /// # Errors
+    /// [`CommandError::Syntax`] when fewer are left.
+    pub fn take(&mut self, n: usize) -> Result<&'a [&'a [u8]], CommandError> {
+        let taken = self.rest().get(..n).ok_or(CommandError::Syntax)?;
+        self.next += n;
+        Ok(taken)
+    }
+
+    /// The next argument, if any; the cursor stays.
+    #[must_use]
+    pub fn peek(&self) -> Option<&'a [u8]> {
+        self.argv.get(self.next).copied()
+    }
+
+    /// The next argument as bytes: a key, a member, a value.
+    ///
+    /// # Errors
+    /// [`CommandError::Syntax`] when none is left.
+    #[expect(clippy::should_implement_trait, reason = "an argument that is missing is an error here, not an end")]
+    pub fn next(&mut self) -> Result<&'a [u8], CommandError> {
+        let arg = self.peek().ok_or(CommandError::Syntax)?;
+        self.next += 1;
+        Ok(arg)
+    }
+
+    /// Whether the next argument is this keyword, ASCII case aside. Moves past it when it is.
+    pub fn keyword(&mut self, word: &str) -> bool {
+        let found = self.peek().is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
+        self.next += usize::from(found);
+        found
+    }
+
+    /// The next argument as a signed 64-bit integer, by Redis' strict rules.
+    ///
+    /// # Errors
+    /// [`CommandError::NotInteger`], or [`CommandError::Syntax`] when none is left.
+    pub fn i64(&mut self) -> Result<i64, CommandError> {
+        resp::number::parse_i64(self.next()?).ok_or(CommandError::NotInteger)
+    }
+
+    /// The next argument as an integer within `range`.
+    ///
+    /// # Errors
+    /// `otherwise` when it is no integer or outside of the range.
+    pub fn i64_in(
+        &mut self,
+        range: std::ops::RangeInclusive<i64>,
+        otherwise: CommandError,
+    ) -> Result<i64, CommandError> {
+        let arg = self.next()?;
+        resp::number::parse_i64(arg).filter(|n| range.contains(n)).ok_or(otherwise)
+    }
+
+    /// The next argument as a double; infinities are fine, NaN is not.
+    ///
+    /// # Errors
+    /// [`CommandError::NotFloat`], or [`CommandError::Syntax`] when none is left.
+    pub fn f64(&mut self) -> Result<f64, CommandError> {
+        resp::number::parse_f64(self.next()?).ok_or(CommandError::NotFloat)
+    }
+
+    /// Ends the parse.
+    ///
+    /// # Errors
+    /// [`CommandError::Syntax`] when an argument is left over.
+    pub fn end(&self) -> Result<(), CommandError> {
+        if self.is_done() { Ok(()) } else { Err(CommandError::Syntax) }
+    }
+}

@@ -1,0 +1,8 @@
+//! The data commands: one module a family, each with its declarations.
+
+use crate::command::Command;
+
+pub mod string;
+
+/// All families.
+pub const FAMILIES: &[&[&Command]] = &[string::COMMANDS];

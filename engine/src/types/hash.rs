@@ -1,0 +1,5 @@
+//! Hashs.
+
+/// A hash.
+#[derive(Debug, Default)]
+pub struct Hash;

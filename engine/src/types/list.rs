@@ -1,0 +1,5 @@
+//! Lists.
+
+/// A list.
+#[derive(Debug, Default)]
+pub struct List;

@@ -1,0 +1,112 @@
+//! The values: one module a type, each with its encodings. None knows about keys.
+
+pub mod hash;
+pub mod list;
+pub mod set;
+pub mod string;
+pub mod zset;
+
+pub use hash::Hash;
+pub use list::List;
+pub use set::Set;
+pub use string::Str;
+pub use zset::Zset;
+
+/// The types of values, as TYPE names them.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Bytes or an integer.
+    String,
+    /// A list.
+    List,
+    /// A set.
+    Set,
+    /// A sorted set.
+    Zset,
+    /// A hash.
+    Hash,
+    /// A stream.
+    Stream,
+}
+
+impl Kind {
+    /// As TYPE and SCAN TYPE spell it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::String => "string",
+            Kind::List => "list",
+            Kind::Set => "set",
+            Kind::Zset => "zset",
+            Kind::Hash => "hash",
+            Kind::Stream => "stream",
+        }
+    }
+}
+
+/// Any value, by itself.
+#[derive(Debug)]
+pub enum Value {
+    /// A string.
+    String(Str),
+    /// A list.
+    List(List),
+    /// A set.
+    Set(Set),
+    /// A hash.
+    Hash(Hash),
+    /// A sorted set.
+    Zset(Zset),
+}
+
+impl Value {
+    /// Its type.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Value::String(_) => Kind::String,
+            Value::List(_) => Kind::List,
+            Value::Set(_) => Kind::Set,
+            Value::Hash(_) => Kind::Hash,
+            Value::Zset(_) => Kind::Zset,
+        }
+    }
+}
+
+/// A collection that can be looked up by its type: [`Db::read`](crate::keyspace::Db::read) and the like.
+pub trait Collection: Default + Sized {
+    /// Its type.
+    const KIND: Kind;
+    /// The value in it.
+    fn into_value(self) -> Value;
+    /// The collection in a value of this type.
+    fn from_value(value: Value) -> Option<Self>;
+    /// The collection in a value of this type.
+    fn of(value: &Value) -> Option<&Self>;
+    /// The collection in a value of this type.
+    fn of_mut(value: &mut Value) -> Option<&mut Self>;
+}
+
+macro_rules! collection {
+    ($name:ident) => {
+        impl Collection for $name {
+            const KIND: Kind = Kind::$name;
+            fn into_value(self) -> Value {
+                Value::$name(self)
+            }
+            fn from_value(value: Value) -> Option<Self> {
+                if let Value::$name(inner) = value { Some(inner) } else { None }
+            }
+            fn of(value: &Value) -> Option<&Self> {
+                if let Value::$name(inner) = value { Some(inner) } else { None }
+            }
+            fn of_mut(value: &mut Value) -> Option<&mut Self> {
+                if let Value::$name(inner) = value { Some(inner) } else { None }
+            }
+        }
+    };
+}
+collection!(List);
+collection!(Set);
+collection!(Hash);
+collection!(Zset);

@@ -1,0 +1,5 @@
+//! Sets.
+
+/// A set.
+#[derive(Debug, Default)]
+pub struct Set;

@@ -1,0 +1,5 @@
+//! Zsets.
+
+/// A zset.
+#[derive(Debug, Default)]
+pub struct Zset;
