@@ -347,6 +347,32 @@ fn step_back(bytes: &[u8], at: usize) -> Option<usize> {
     }
 }
 
+/// Offset of element `index` of the listpack `bytes`, walking from the nearer end.
+fn seek_in(bytes: &[u8], index: usize) -> Option<usize> {
+    let stored = u16::from_le_bytes([bytes[4], bytes[5]]);
+    if stored != COUNT_UNKNOWN {
+        let len = usize::from(stored);
+        if index >= len {
+            return None;
+        }
+        if index >= len / 2 {
+            let mut at = bytes.len() - 1;
+            for _ in index..len {
+                at = step_back(bytes, at)?;
+            }
+            return Some(at);
+        }
+    }
+    let mut at = HEAD;
+    for _ in 0..index {
+        if byte_at(bytes, at) == END {
+            return None;
+        }
+        at = skip(bytes, at);
+    }
+    (byte_at(bytes, at) != END).then_some(at)
+}
+
 /// True when `bytes` are a listpack. Without `deep` only the header, the size and the end are looked at.
 pub fn validate(bytes: &[u8], deep: bool) -> bool {
     validate_with(bytes, deep, |_| true)
@@ -386,6 +412,24 @@ impl<'a> Iter<'a> {
     pub fn over(bytes: &'a [u8]) -> Self {
         assert!(validate(bytes, false), "a listpack's header and end");
         Self { bytes, at: HEAD }
+    }
+
+    /// As [`Iter::over`], from element `index` on.
+    pub fn over_from(bytes: &'a [u8], index: usize) -> Self {
+        assert!(validate(bytes, false), "a listpack's header and end");
+        Self { bytes, at: seek_in(bytes, index).unwrap_or(bytes.len() - 1) }
+    }
+
+    /// Offset of the next element within the bytes; [`Iter::at_offset`] goes on from there.
+    #[inline]
+    pub fn offset(&self) -> usize {
+        self.at
+    }
+
+    /// Goes on at `offset`, which [`Iter::offset`] told for the same bytes.
+    #[inline]
+    pub fn at_offset(bytes: &'a [u8], offset: usize) -> Self {
+        Self { bytes, at: offset }
     }
 
     /// Where the next element stands; `None` at the end.
@@ -438,6 +482,26 @@ pub struct IterBack<'a> {
     bytes: &'a [u8],
     /// End of the next entry to yield.
     at: usize,
+}
+
+impl<'a> IterBack<'a> {
+    /// Walks `bytes` that passed [`validate`] backwards from element `index`, which must exist.
+    pub fn over_from(bytes: &'a [u8], index: usize) -> Self {
+        assert!(validate(bytes, false), "a listpack's header and end");
+        Self { bytes, at: seek_in(bytes, index).map_or(HEAD, |at| skip(bytes, at)) }
+    }
+
+    /// Offset behind the next element within the bytes; [`IterBack::at_offset`] goes on from there.
+    #[inline]
+    pub fn offset(&self) -> usize {
+        self.at
+    }
+
+    /// Goes on at `offset`, which [`IterBack::offset`] told for the same bytes.
+    #[inline]
+    pub fn at_offset(bytes: &'a [u8], offset: usize) -> Self {
+        Self { bytes, at: offset }
+    }
 }
 
 impl<'a> Iterator for IterBack<'a> {
@@ -657,30 +721,9 @@ impl Listpack {
     }
 
     /// Position of element `index`, walking from the nearer end.
+    #[inline]
     pub fn seek(&self, index: usize) -> Option<Pos> {
-        let bytes = self.as_bytes();
-        let stored = u16::from_le_bytes([bytes[4], bytes[5]]);
-        if stored != COUNT_UNKNOWN {
-            let len = usize::from(stored);
-            if index >= len {
-                return None;
-            }
-            if index >= len / 2 {
-                let mut at = bytes.len() - 1;
-                for _ in index..len {
-                    at = step_back(bytes, at)?;
-                }
-                return Some(Pos(at as u32));
-            }
-        }
-        let mut at = HEAD;
-        for _ in 0..index {
-            if byte_at(bytes, at) == END {
-                return None;
-            }
-            at = skip(bytes, at);
-        }
-        self.at(at)
+        seek_in(self.as_bytes(), index).map(|at| Pos(at as u32))
     }
 
     /// Position of the element `from_end` places before the last (0 is the last).

@@ -9,4 +9,5 @@ pub mod int;
 pub mod intset;
 pub mod listpack;
 pub mod lzf;
+pub mod quicklist;
 pub mod table;
