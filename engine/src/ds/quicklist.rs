@@ -952,7 +952,10 @@ mod tests {
         assert!(list.memory_usage(0) < stats.uncompressed_bytes / 2);
         for index in (0..4000).step_by(97) {
             let number = if index < 2000 { 1999 - index } else { index - 2000 };
-            assert_eq!(list.get_with(index, |elem| elem.to_vec()), Some(format!("hello hello hello {number}").into_bytes()));
+            assert_eq!(
+                list.get_with(index, |elem| elem.to_vec()),
+                Some(format!("hello hello hello {number}").into_bytes())
+            );
         }
         while list.len() > 10 {
             list.pop_with(End::Head, |_| ());
