@@ -1,0 +1,1161 @@
+//! A B+ tree over sorted-set members with a count beside every child, so that rank and select cost one descent.
+//!
+//! The order is (score, member bytes). The tree stores references only: the members themselves belong to the member
+//! table of [`SortedSet`](super::sorted_set::SortedSet), which keeps one in place for as long as the tree refers to it.
+//!
+//! * A leaf is 256 bytes: 30 references and two links to its neighbours (the fill count rides in a link's high bits).
+//! * An inner node carries, per child, the score and the reference of the child's first member. A descent therefore
+//!   compares scores that lie side by side, and follows a reference only where scores are equal.
+//! * Appending at either end splits unevenly, so that ascending and descending input fills the leaves completely.
+//!
+//! Nodes are allowed to run below half full: a node is merged or levelled with a neighbour when it falls below a third,
+//! and the only hard rule is that no node is empty. Height grows only by splitting a full root.
+
+use std::cmp::Ordering;
+use std::ptr;
+
+use super::zmember::ZRef;
+
+/// References in a leaf: two links and 30 references make 256 bytes, a size class of the allocator.
+const LEAF_MAX: usize = 30;
+/// A leaf that falls below this is merged or levelled with a neighbour.
+const LEAF_MIN: usize = 10;
+/// Children of an inner node: 31 × 32 bytes and the length fit the 1024-byte size class.
+const INNER_MAX: usize = 31;
+/// An inner node that falls below this is merged or levelled with a neighbour.
+const INNER_MIN: usize = 10;
+/// A merge leaves this much room, so that the next insertion does not split again.
+const MERGE_SLACK: usize = 4;
+/// Levels of inner nodes: even with only eight children a node this is more than 2^64 members.
+const HEIGHT_MAX: usize = 24;
+/// Bits of a link that hold the address; the others hold the fill count.
+const ADDRESS_BITS: u32 = 48;
+/// How many references ahead of an iterator members are fetched into the cache.
+const PREFETCH_AHEAD: usize = 6;
+
+const _: () = assert!(size_of::<Leaf>() == 256 && size_of::<Inner>() <= 1024);
+
+/// Maps a score to an integer of the same order. Negative zero equals zero, as it does for Redis.
+#[inline]
+pub(crate) fn order_key(score: f64) -> u64 {
+    debug_assert!(!score.is_nan(), "NaN has no place in the order");
+    let bits = (score + 0.0).to_bits();
+    bits ^ (((bits as i64 >> 63) as u64) | 1 << 63)
+}
+
+/// A place between two members, described by what lies before it.
+///
+/// `before` must hold for a prefix of the order and fail for the rest.
+pub(crate) trait Place {
+    /// True when a member with this score key lies to the left of the place.
+    fn before(&self, key: u64, member: ZRef) -> bool;
+}
+
+/// Just before, or just after, all members of one score.
+pub(crate) struct AtScore {
+    pub(crate) key: u64,
+    /// True: members of exactly this score lie before the place.
+    pub(crate) after: bool,
+}
+
+impl Place for AtScore {
+    #[inline]
+    fn before(&self, key: u64, _: ZRef) -> bool {
+        if self.after { key <= self.key } else { key < self.key }
+    }
+}
+
+/// Just before, or just after, a member name, in a set whose scores are all equal (otherwise the place is unspecified,
+/// as it is in Redis).
+pub(crate) struct AtName<'a> {
+    pub(crate) name: &'a [u8],
+    /// True: the name itself lies before the place.
+    pub(crate) after: bool,
+}
+
+impl Place for AtName<'_> {
+    #[inline]
+    fn before(&self, _: u64, member: ZRef) -> bool {
+        let name = member.name();
+        if self.after { name <= self.name } else { name < self.name }
+    }
+}
+
+/// Just after (score, name): a member of exactly that pair lies before the place.
+struct AfterPair<'a> {
+    key: u64,
+    name: &'a [u8],
+}
+
+impl Place for AfterPair<'_> {
+    #[inline]
+    fn before(&self, key: u64, member: ZRef) -> bool {
+        key < self.key || (key == self.key && member.name() <= self.name)
+    }
+}
+
+/// Compares (score, name) pairs as the tree orders them.
+#[inline]
+fn compare(a: ZRef, score: f64, name: &[u8]) -> Ordering {
+    order_key(a.score()).cmp(&order_key(score)).then_with(|| a.name().cmp(name))
+}
+
+/// A leaf: references in order, and links to both neighbours.
+struct Leaf {
+    /// Left neighbour; the high 16 bits hold the number of references.
+    prev_and_len: *mut Leaf,
+    next: *mut Leaf,
+    slots: [ZRef; LEAF_MAX],
+}
+
+impl Leaf {
+    fn new() -> *mut Leaf {
+        Box::into_raw(Box::new(Leaf {
+            prev_and_len: ptr::null_mut(),
+            next: ptr::null_mut(),
+            slots: [ZRef::NONE; LEAF_MAX],
+        }))
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        self.prev_and_len.addr() >> ADDRESS_BITS
+    }
+
+    fn set_len(&mut self, len: usize) {
+        debug_assert!(len <= LEAF_MAX);
+        self.prev_and_len = self.prev().map_addr(|address| address | len << ADDRESS_BITS);
+    }
+
+    #[inline]
+    fn prev(&self) -> *mut Leaf {
+        self.prev_and_len.map_addr(|address| address & ((1 << ADDRESS_BITS) - 1))
+    }
+
+    fn set_prev(&mut self, prev: *mut Leaf) {
+        debug_assert!(prev.addr() >> ADDRESS_BITS == 0, "user addresses fit 48 bits");
+        let len = self.len();
+        self.prev_and_len = prev.map_addr(|address| address | len << ADDRESS_BITS);
+    }
+
+    #[inline]
+    fn members(&self) -> &[ZRef] {
+        &self.slots[..self.len()]
+    }
+
+    fn insert(&mut self, index: usize, member: ZRef) {
+        let len = self.len();
+        self.slots.copy_within(index..len, index + 1);
+        self.slots[index] = member;
+        self.set_len(len + 1);
+    }
+
+    fn remove(&mut self, index: usize, count: usize) {
+        let len = self.len();
+        self.slots.copy_within(index + count..len, index);
+        self.set_len(len - count);
+    }
+
+    /// Number of members before `place`.
+    #[inline]
+    fn partition(&self, place: &impl Place) -> usize {
+        self.members().partition_point(|member| place.before(order_key(member.score()), *member))
+    }
+}
+
+/// An inner node; index `i` of every array describes child `i`.
+struct Inner {
+    len: usize,
+    /// Score key of the child's first member.
+    keys: [u64; INNER_MAX],
+    /// The child's first member.
+    firsts: [ZRef; INNER_MAX],
+    /// Members below the child.
+    counts: [u64; INNER_MAX],
+    children: [*mut u8; INNER_MAX],
+}
+
+/// One child of an inner node, with what its parent knows of it.
+#[derive(Clone, Copy)]
+struct Child {
+    key: u64,
+    first: ZRef,
+    count: u64,
+    node: *mut u8,
+}
+
+impl Inner {
+    fn new() -> *mut Inner {
+        Box::into_raw(Box::new(Inner {
+            len: 0,
+            keys: [0; INNER_MAX],
+            firsts: [ZRef::NONE; INNER_MAX],
+            counts: [0; INNER_MAX],
+            children: [ptr::null_mut(); INNER_MAX],
+        }))
+    }
+
+    fn insert(&mut self, index: usize, child: Child) {
+        let len = self.len;
+        self.keys.copy_within(index..len, index + 1);
+        self.firsts.copy_within(index..len, index + 1);
+        self.counts.copy_within(index..len, index + 1);
+        self.children.copy_within(index..len, index + 1);
+        self.keys[index] = child.key;
+        self.firsts[index] = child.first;
+        self.counts[index] = child.count;
+        self.children[index] = child.node;
+        self.len = len + 1;
+    }
+
+    fn remove(&mut self, index: usize) {
+        let len = self.len;
+        self.keys.copy_within(index + 1..len, index);
+        self.firsts.copy_within(index + 1..len, index);
+        self.counts.copy_within(index + 1..len, index);
+        self.children.copy_within(index + 1..len, index);
+        self.len = len - 1;
+    }
+
+    /// Makes room for, and copies in, `other[from..from + count]` at `at`.
+    fn insert_many(&mut self, at: usize, other: &Inner, from: usize, count: usize) {
+        let len = self.len;
+        self.keys.copy_within(at..len, at + count);
+        self.firsts.copy_within(at..len, at + count);
+        self.counts.copy_within(at..len, at + count);
+        self.children.copy_within(at..len, at + count);
+        let (to, from) = (at..at + count, from..from + count);
+        self.keys[to.clone()].copy_from_slice(&other.keys[from.clone()]);
+        self.firsts[to.clone()].copy_from_slice(&other.firsts[from.clone()]);
+        self.counts[to.clone()].copy_from_slice(&other.counts[from.clone()]);
+        self.children[to].copy_from_slice(&other.children[from]);
+        self.len = len + count;
+    }
+
+    fn remove_front(&mut self, count: usize) {
+        let len = self.len;
+        self.keys.copy_within(count..len, 0);
+        self.firsts.copy_within(count..len, 0);
+        self.counts.copy_within(count..len, 0);
+        self.children.copy_within(count..len, 0);
+        self.len = len - count;
+    }
+
+    fn count(&self) -> u64 {
+        self.counts[..self.len].iter().sum()
+    }
+
+    /// The child in which `place` lies: the last one whose first member is before it, else the first child.
+    #[inline]
+    fn partition(&self, place: &impl Place) -> usize {
+        let (mut low, mut high) = (1, self.len);
+        while low < high {
+            let middle = (low + high) / 2;
+            if place.before(self.keys[middle], self.firsts[middle]) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low - 1
+    }
+}
+
+/// The way from the root to a leaf: inner nodes with the index of the child taken.
+struct Path {
+    steps: [(*mut Inner, usize); HEIGHT_MAX],
+    len: usize,
+}
+
+impl Path {
+    fn new() -> Self {
+        Path { steps: [(ptr::null_mut(), 0); HEIGHT_MAX], len: 0 }
+    }
+
+    #[inline]
+    fn push(&mut self, node: *mut Inner, index: usize) {
+        self.steps[self.len] = (node, index);
+        self.len += 1;
+    }
+}
+
+/// A member's place, or a place between two members: the leaf and the index in it.
+#[derive(Clone, Copy)]
+pub(crate) struct Spot {
+    leaf: *mut Leaf,
+    index: usize,
+}
+
+/// Counted B+ tree of references to sorted-set members.
+pub(crate) struct Tree {
+    /// A leaf when `height` is 0, else an inner node; null when the tree is empty.
+    root: *mut u8,
+    height: usize,
+    len: usize,
+}
+
+#[expect(unsafe_code, reason = "a tree owns its nodes alone; none is shared with another thread")]
+// SAFETY: nodes are reachable through this tree only; the members referred to are plain bytes (see `ZRef`).
+unsafe impl Send for Tree {}
+
+/// The node behind a pointer that a tree holds.
+///
+/// Private to this file, whose invariant makes it sound: a node pointer is read out of a live tree by a method that has
+/// borrowed that tree, and a node is freed only when its pointer has left the tree.
+#[inline]
+fn at<'a, T>(node: *mut T) -> &'a T {
+    debug_assert!(!node.is_null());
+    #[expect(unsafe_code, reason = "the tree's own nodes")]
+    // SAFETY: see above; nodes come from `Box::into_raw` and stay until `free`.
+    unsafe {
+        &*node
+    }
+}
+
+/// As [`at`], for changing: the caller has the tree borrowed mutably, and holds no other reference to this node.
+#[inline]
+fn at_mut<'a, T>(node: *mut T) -> &'a mut T {
+    debug_assert!(!node.is_null());
+    #[expect(unsafe_code, reason = "the tree's own nodes")]
+    // SAFETY: see above.
+    unsafe {
+        &mut *node
+    }
+}
+
+/// Frees a node whose pointer has left the tree.
+fn free<T>(node: *mut T) {
+    #[expect(unsafe_code, reason = "the tree's own nodes")]
+    // SAFETY: from `Box::into_raw` of the same type, and nothing refers to it any more.
+    drop(unsafe { Box::from_raw(node) });
+}
+
+impl Tree {
+    pub(crate) const fn new() -> Self {
+        Tree { root: ptr::null_mut(), height: 0, len: 0 }
+    }
+
+    /// Number of members.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Adds a member at its place in the order.
+    ///
+    /// The caller keeps the member alive and unchanged until it is removed (its score changes through
+    /// [`rescore`](Self::rescore) only), and has no equal (score, name) pair in the tree.
+    pub(crate) fn insert(&mut self, member: ZRef) {
+        let key = order_key(member.score());
+        if self.root.is_null() {
+            return self.plant(member);
+        }
+        let place = AfterPair { key, name: member.name() };
+        let mut path = Path::new();
+        let leaf = self.descend_counting(&place, &mut path);
+        let index = at(leaf).partition(&place);
+        self.insert_at(&mut path, leaf, index, member);
+    }
+
+    /// Adds a member that is greater than all others; for loading ordered input.
+    pub(crate) fn push_last(&mut self, member: ZRef) {
+        if self.root.is_null() {
+            return self.plant(member);
+        }
+        let mut path = Path::new();
+        let mut node = self.root;
+        for _ in 0..self.height {
+            let inner: *mut Inner = node.cast();
+            let last = at(inner).len - 1;
+            at_mut(inner).counts[last] += 1;
+            path.push(inner, last);
+            node = at(inner).children[last];
+        }
+        let leaf: *mut Leaf = node.cast();
+        let index = at(leaf).len();
+        debug_assert!(compare(at(leaf).slots[index - 1], member.score(), member.name()).is_lt());
+        self.insert_at(&mut path, leaf, index, member);
+    }
+
+    /// Removes a member that is in the tree.
+    pub(crate) fn remove(&mut self, member: ZRef) {
+        let mut path = Path::new();
+        let (leaf, index) = self.locate(member, &mut path);
+        self.remove_at(&mut path, leaf, index, 1);
+    }
+
+    /// Gives a member that is in the tree another score: in place when the order holds, else by moving the reference.
+    pub(crate) fn rescore(&mut self, member: ZRef, score: f64) {
+        let mut path = Path::new();
+        let (leaf, index) = self.locate(member, &mut path);
+        let node = at(leaf);
+        let left = if index > 0 { Some(node.slots[index - 1]) } else { last_of(node.prev()) };
+        let right = if index + 1 < node.len() { Some(node.slots[index + 1]) } else { first_of(node.next) };
+        let name = member.name();
+        let holds = left.is_none_or(|left| compare(left, score, name).is_lt())
+            && right.is_none_or(|right| compare(right, score, name).is_gt());
+        if holds {
+            member.set_score(score);
+            if index == 0 {
+                Self::set_first(&path, path.len, order_key(score), member);
+            }
+        } else {
+            self.remove_at(&mut path, leaf, index, 1);
+            member.set_score(score);
+            self.insert(member);
+        }
+    }
+
+    /// Removes `count` members from `rank` on and hands each to `removed` after it has left the tree.
+    pub(crate) fn remove_range(&mut self, rank: usize, count: usize, mut removed: impl FnMut(ZRef)) {
+        assert!(rank <= self.len && count <= self.len - rank, "range within the set");
+        let mut left = count;
+        let mut batch = [ZRef::NONE; LEAF_MAX];
+        // A leaf at a time: the descent is shared by up to 30 members, so the range costs little beyond its length.
+        while left > 0 {
+            let mut path = Path::new();
+            let (leaf, index) = self.descend_rank(rank, &mut path);
+            let take = left.min(at(leaf).len() - index);
+            batch[..take].copy_from_slice(&at(leaf).slots[index..index + take]);
+            self.remove_at(&mut path, leaf, index, take);
+            left -= take;
+            batch[..take].iter().for_each(|member| removed(*member));
+        }
+    }
+
+    /// How many members are less than `member`, which is in the tree.
+    pub(crate) fn rank(&self, member: ZRef) -> usize {
+        let place = AfterPair { key: order_key(member.score()), name: member.name() };
+        let mut node = self.root;
+        let mut rank = 0;
+        for _ in 0..self.height {
+            let inner = at::<Inner>(node.cast());
+            let index = inner.partition(&place);
+            rank += inner.counts[..index].iter().sum::<u64>();
+            node = inner.children[index];
+        }
+        rank as usize + position(at(node.cast()), member)
+    }
+
+    /// How many members lie before `place`.
+    pub(crate) fn count_before(&self, place: &impl Place) -> usize {
+        if self.root.is_null() {
+            return 0;
+        }
+        let mut node = self.root;
+        let mut rank = 0;
+        for _ in 0..self.height {
+            let inner = at::<Inner>(node.cast());
+            let index = inner.partition(place);
+            rank += inner.counts[..index].iter().sum::<u64>();
+            node = inner.children[index];
+        }
+        rank as usize + at::<Leaf>(node.cast()).partition(place)
+    }
+
+    /// The member with `rank` members before it.
+    pub(crate) fn select(&self, rank: usize) -> Option<ZRef> {
+        let spot = self.spot(rank)?;
+        Some(at(spot.leaf).slots[spot.index])
+    }
+
+    /// The members from `rank` on, at most `count`, ascending.
+    pub(crate) fn forward(&self, rank: usize, count: usize) -> Forward {
+        let left = count.min(self.len.saturating_sub(rank));
+        let Some(spot) = self.spot(rank) else { return Forward::EMPTY };
+        Forward { spot, left }
+    }
+
+    /// The members from `rank` down, at most `count`, descending.
+    pub(crate) fn backward(&self, rank: usize, count: usize) -> Backward {
+        let left = count.min(rank.saturating_add(1));
+        let Some(spot) = self.spot(rank) else { return Backward::EMPTY };
+        Backward { spot, left }
+    }
+
+    /// Bytes that the nodes take, this struct aside.
+    pub(crate) fn node_bytes(&self) -> usize {
+        fn walk(node: *mut u8, height: usize) -> usize {
+            if height == 0 {
+                return size_of::<Leaf>();
+            }
+            let inner = at::<Inner>(node.cast());
+            // Leaves are alike: counting them needs no visit.
+            let below = match height {
+                1 => inner.len * size_of::<Leaf>(),
+                _ => inner.children[..inner.len].iter().map(|child| walk(*child, height - 1)).sum(),
+            };
+            below + 1024
+        }
+        if self.root.is_null() { 0 } else { walk(self.root, self.height) }
+    }
+
+    fn plant(&mut self, member: ZRef) {
+        let leaf = Leaf::new();
+        at_mut(leaf).insert(0, member);
+        self.root = leaf.cast();
+        self.len = 1;
+    }
+
+    /// Walks to the leaf in which `place` lies and counts one more member in every node on the way.
+    fn descend_counting(&mut self, place: &impl Place, path: &mut Path) -> *mut Leaf {
+        let mut node = self.root;
+        for _ in 0..self.height {
+            let inner: *mut Inner = node.cast();
+            let index = at(inner).partition(place);
+            at_mut(inner).counts[index] += 1;
+            path.push(inner, index);
+            node = at(inner).children[index];
+        }
+        node.cast()
+    }
+
+    /// The leaf and index of a member that is in the tree.
+    fn locate(&self, member: ZRef, path: &mut Path) -> (*mut Leaf, usize) {
+        let place = AfterPair { key: order_key(member.score()), name: member.name() };
+        let mut node = self.root;
+        for _ in 0..self.height {
+            let inner: *mut Inner = node.cast();
+            let index = at(inner).partition(&place);
+            path.push(inner, index);
+            node = at(inner).children[index];
+        }
+        let leaf: *mut Leaf = node.cast();
+        (leaf, position(at(leaf), member))
+    }
+
+    /// The leaf and index of the member of this rank, which is below `len`.
+    fn descend_rank(&self, rank: usize, path: &mut Path) -> (*mut Leaf, usize) {
+        debug_assert!(rank < self.len);
+        let mut rest = rank as u64;
+        let mut node = self.root;
+        for _ in 0..self.height {
+            let inner: *mut Inner = node.cast();
+            let index = child_of_rank(at(inner), &mut rest);
+            path.push(inner, index);
+            node = at(inner).children[index];
+        }
+        (node.cast(), rest as usize)
+    }
+
+    fn spot(&self, rank: usize) -> Option<Spot> {
+        if rank >= self.len {
+            return None;
+        }
+        let mut rest = rank as u64;
+        let mut node = self.root;
+        for _ in 0..self.height {
+            let inner = at::<Inner>(node.cast());
+            let index = child_of_rank(inner, &mut rest);
+            node = inner.children[index];
+        }
+        Some(Spot { leaf: node.cast(), index: rest as usize })
+    }
+
+    /// Puts `member` into the leaf at the end of `path`, whose nodes have counted it already.
+    fn insert_at(&mut self, path: &mut Path, leaf: *mut Leaf, index: usize, member: ZRef) {
+        self.len += 1;
+        if at(leaf).len() < LEAF_MAX {
+            at_mut(leaf).insert(index, member);
+            if index == 0 {
+                Self::set_first(path, path.len, order_key(member.score()), member);
+            }
+            return;
+        }
+        let right = split_leaf(leaf, index);
+        let split = at(leaf).len();
+        if index < split || (index == split && split < LEAF_MAX) {
+            at_mut(leaf).insert(index, member);
+        } else {
+            at_mut(right).insert(index - split, member);
+        }
+        if index == 0 {
+            Self::set_first(path, path.len, order_key(member.score()), member);
+        }
+        let first = at(right).slots[0];
+        let child = Child {
+            key: order_key(first.score()),
+            first,
+            count: at(right).len() as u64,
+            node: right.cast(),
+        };
+        self.insert_child(path, path.len, child);
+    }
+
+    /// Adds `child` to the right of the child that `path` takes at `depth - 1`, splitting upwards as needed.
+    ///
+    /// The parent's count for the left one still includes what `child` took over.
+    fn insert_child(&mut self, path: &mut Path, depth: usize, child: Child) {
+        let Some(depth) = depth.checked_sub(1) else { return self.grow(child) };
+        let (node, index) = path.steps[depth];
+        let inner = at_mut(node);
+        inner.counts[index] -= child.count;
+        if inner.len < INNER_MAX {
+            inner.insert(index + 1, child);
+            return;
+        }
+        let right = Inner::new();
+        // As for leaves: appending leaves the left node full.
+        let split = if index + 1 == INNER_MAX { INNER_MAX } else { INNER_MAX / 2 };
+        at_mut(right).insert_many(0, inner, split, INNER_MAX - split);
+        inner.len = split;
+        if index + 1 <= split && split < INNER_MAX {
+            inner.insert(index + 1, child);
+        } else {
+            at_mut(right).insert(index + 1 - split, child);
+        }
+        let node = at(right);
+        let child = Child { key: node.keys[0], first: node.firsts[0], count: node.count(), node: right.cast() };
+        self.insert_child(path, depth, child);
+    }
+
+    /// Puts a new root over the old one and its new right neighbour.
+    fn grow(&mut self, right: Child) {
+        assert!(self.height < HEIGHT_MAX, "height is logarithmic");
+        let (key, first) = if self.height == 0 {
+            let first = at::<Leaf>(self.root.cast()).slots[0];
+            (order_key(first.score()), first)
+        } else {
+            let inner = at::<Inner>(self.root.cast());
+            (inner.keys[0], inner.firsts[0])
+        };
+        let root = Inner::new();
+        let count = self.len as u64 - right.count;
+        at_mut(root).insert(0, Child { key, first, count, node: self.root });
+        at_mut(root).insert(1, right);
+        self.root = root.cast();
+        self.height += 1;
+    }
+
+    /// Tells the ancestors that the node below `path.steps[depth - 1]` begins with another member.
+    fn set_first(path: &Path, depth: usize, key: u64, first: ZRef) {
+        for (node, index) in path.steps[..depth].iter().rev() {
+            let inner = at_mut(*node);
+            inner.keys[*index] = key;
+            inner.firsts[*index] = first;
+            if *index > 0 {
+                return;
+            }
+        }
+    }
+
+    /// Takes `count` members out of one leaf and restores the shape above it.
+    fn remove_at(&mut self, path: &mut Path, leaf: *mut Leaf, index: usize, count: usize) {
+        self.len -= count;
+        for (node, index) in &path.steps[..path.len] {
+            at_mut(*node).counts[*index] -= count as u64;
+        }
+        at_mut(leaf).remove(index, count);
+        let len = at(leaf).len();
+        if len == 0 {
+            unlink(leaf);
+            free(leaf);
+            return self.remove_child(path, path.len);
+        }
+        if index == 0 {
+            let first = at(leaf).slots[0];
+            Self::set_first(path, path.len, order_key(first.score()), first);
+        }
+        if len < LEAF_MIN && path.len > 0 {
+            let (parent, index) = path.steps[path.len - 1];
+            if level_leaves(at_mut(parent), index) {
+                self.settle(path, path.len - 1);
+            }
+        }
+    }
+
+    /// Drops the (freed) child that `path` takes at `depth - 1` from its parent.
+    fn remove_child(&mut self, path: &Path, depth: usize) {
+        let Some(depth) = depth.checked_sub(1) else {
+            self.root = ptr::null_mut();
+            self.height = 0;
+            return;
+        };
+        let (node, index) = path.steps[depth];
+        let inner = at_mut(node);
+        inner.remove(index);
+        if inner.len == 0 {
+            free(node);
+            return self.remove_child(path, depth);
+        }
+        if index == 0 {
+            Self::set_first(path, depth, inner.keys[0], inner.firsts[0]);
+        }
+        self.settle(path, depth);
+    }
+
+    /// Restores the shape after the inner node at `path.steps[depth]` lost a child.
+    fn settle(&mut self, path: &Path, depth: usize) {
+        let (node, _) = path.steps[depth];
+        if depth == 0 {
+            // A root with one child is a level too many; so may be the child.
+            while self.height > 0 && at::<Inner>(self.root.cast()).len == 1 {
+                let root: *mut Inner = self.root.cast();
+                self.root = at(root).children[0];
+                self.height -= 1;
+                free(root);
+            }
+            return;
+        }
+        if at(node).len < INNER_MIN {
+            let (parent, index) = path.steps[depth - 1];
+            if level_inner(at_mut(parent), index) {
+                self.settle(path, depth - 1);
+            }
+        }
+    }
+
+    /// Checks every rule that the tree keeps; for tests and fuzzing.
+    pub(crate) fn check_invariants(&self) {
+        fn walk(node: *mut u8, height: usize, leaves: &mut Vec<*mut Leaf>) -> u64 {
+            if height == 0 {
+                let leaf = at::<Leaf>(node.cast());
+                assert!((1..=LEAF_MAX).contains(&leaf.len()));
+                leaves.push(node.cast());
+                return leaf.len() as u64;
+            }
+            let inner = at::<Inner>(node.cast());
+            assert!((1..=INNER_MAX).contains(&inner.len));
+            for index in 0..inner.len {
+                let count = walk(inner.children[index], height - 1, leaves);
+                assert_eq!(count, inner.counts[index]);
+                let first = first_below(inner.children[index], height - 1);
+                assert!(first == inner.firsts[index]);
+                assert_eq!(order_key(first.score()), inner.keys[index]);
+            }
+            inner.count()
+        }
+        fn first_below(mut node: *mut u8, height: usize) -> ZRef {
+            for _ in 0..height {
+                node = at::<Inner>(node.cast()).children[0];
+            }
+            at::<Leaf>(node.cast()).slots[0]
+        }
+        if self.root.is_null() {
+            assert_eq!((self.len, self.height), (0, 0));
+            return;
+        }
+        assert!(self.height == 0 || at::<Inner>(self.root.cast()).len > 1);
+        let mut leaves = Vec::new();
+        assert_eq!(walk(self.root, self.height, &mut leaves), self.len as u64);
+        for (index, leaf) in leaves.iter().enumerate() {
+            assert_eq!(at(*leaf).prev(), if index == 0 { ptr::null_mut() } else { leaves[index - 1] });
+            assert_eq!(at(*leaf).next, leaves.get(index + 1).copied().unwrap_or(ptr::null_mut()));
+        }
+        let all: Vec<ZRef> = self.forward(0, usize::MAX).collect();
+        assert_eq!(all.len(), self.len);
+        assert!(all.windows(2).all(|pair| compare(pair[0], pair[1].score(), pair[1].name()).is_lt()));
+    }
+}
+
+impl Default for Tree {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        fn walk(node: *mut u8, height: usize) {
+            if height == 0 {
+                return free::<Leaf>(node.cast());
+            }
+            let inner: *mut Inner = node.cast();
+            at(inner).children[..at(inner).len].iter().for_each(|child| walk(*child, height - 1));
+            free(inner);
+        }
+        if !self.root.is_null() {
+            walk(self.root, self.height);
+        }
+    }
+}
+
+/// Where a member stands in its leaf. Comparing references touches no member.
+#[inline]
+fn position(leaf: &Leaf, member: ZRef) -> usize {
+    leaf.members().iter().position(|slot| *slot == member).expect("the descent ends in the member's leaf")
+}
+
+/// The child that holds the member of rank `rest`, which becomes the rank within that child.
+#[inline]
+fn child_of_rank(inner: &Inner, rest: &mut u64) -> usize {
+    let mut index = 0;
+    while *rest >= inner.counts[index] {
+        *rest -= inner.counts[index];
+        index += 1;
+    }
+    debug_assert!(index < inner.len);
+    index
+}
+
+fn first_of(leaf: *mut Leaf) -> Option<ZRef> {
+    if leaf.is_null() { None } else { Some(at(leaf).slots[0]) }
+}
+
+fn last_of(leaf: *mut Leaf) -> Option<ZRef> {
+    if leaf.is_null() { None } else { at(leaf).members().last().copied() }
+}
+
+/// Splits a full leaf for an insertion at `index` and returns the new right one, which may be empty until then.
+fn split_leaf(leaf: *mut Leaf, index: usize) -> *mut Leaf {
+    let right = Leaf::new();
+    let next = at(leaf).next;
+    // Ascending input leaves full leaves behind; so does descending input, at the other end.
+    let split = if index == LEAF_MAX && next.is_null() {
+        LEAF_MAX
+    } else if index == 0 && at(leaf).prev().is_null() {
+        1
+    } else {
+        LEAF_MAX / 2
+    };
+    let moved = LEAF_MAX - split;
+    at_mut(right).slots[..moved].copy_from_slice(&at(leaf).slots[split..]);
+    at_mut(right).set_len(moved);
+    at_mut(leaf).set_len(split);
+    at_mut(right).set_prev(leaf);
+    at_mut(right).next = next;
+    at_mut(leaf).next = right;
+    if !next.is_null() {
+        at_mut(next).set_prev(right);
+    }
+    right
+}
+
+fn unlink(leaf: *mut Leaf) {
+    let (prev, next) = (at(leaf).prev(), at(leaf).next);
+    if !prev.is_null() {
+        at_mut(prev).next = next;
+    }
+    if !next.is_null() {
+        at_mut(next).set_prev(prev);
+    }
+}
+
+/// The left one of the pair (child `index`, a neighbour) in a parent; none when the child is alone.
+fn pair_of(parent: &Inner, index: usize) -> Option<usize> {
+    if parent.len < 2 {
+        None
+    } else if index + 1 < parent.len {
+        Some(index)
+    } else {
+        Some(index - 1)
+    }
+}
+
+/// Merges the leaf at `index` with a neighbour, or shares their members evenly. True when the parent lost a child.
+fn level_leaves(parent: &mut Inner, index: usize) -> bool {
+    let Some(left) = pair_of(parent, index) else { return false };
+    let right = left + 1;
+    let (a, b): (*mut Leaf, *mut Leaf) = (parent.children[left].cast(), parent.children[right].cast());
+    let (a_len, b_len) = (at(a).len(), at(b).len());
+    if a_len + b_len <= LEAF_MAX - MERGE_SLACK {
+        at_mut(a).slots[a_len..a_len + b_len].copy_from_slice(at(b).members());
+        at_mut(a).set_len(a_len + b_len);
+        unlink(b);
+        free(b);
+        parent.counts[left] += parent.counts[right];
+        parent.remove(right);
+        return true;
+    }
+    let half = (a_len + b_len) / 2;
+    if a_len < half {
+        let moved = half - a_len;
+        at_mut(a).slots[a_len..half].copy_from_slice(&at(b).slots[..moved]);
+        at_mut(a).set_len(half);
+        at_mut(b).remove(0, moved);
+    } else {
+        let moved = a_len - half;
+        at_mut(b).slots.copy_within(..b_len, moved);
+        at_mut(b).slots[..moved].copy_from_slice(&at(a).slots[half..a_len]);
+        at_mut(b).set_len(b_len + moved);
+        at_mut(a).set_len(half);
+    }
+    let first = at(b).slots[0];
+    parent.counts[left] = at(a).len() as u64;
+    parent.counts[right] = at(b).len() as u64;
+    parent.keys[right] = order_key(first.score());
+    parent.firsts[right] = first;
+    false
+}
+
+/// As [`level_leaves`], for the inner node at `index`.
+fn level_inner(parent: &mut Inner, index: usize) -> bool {
+    let Some(left) = pair_of(parent, index) else { return false };
+    let right = left + 1;
+    let (a, b): (*mut Inner, *mut Inner) = (parent.children[left].cast(), parent.children[right].cast());
+    let (a_len, b_len) = (at(a).len, at(b).len);
+    if a_len + b_len <= INNER_MAX - MERGE_SLACK {
+        at_mut(a).insert_many(a_len, at(b), 0, b_len);
+        free(b);
+        parent.counts[left] += parent.counts[right];
+        parent.remove(right);
+        return true;
+    }
+    let half = (a_len + b_len) / 2;
+    if a_len < half {
+        let moved = half - a_len;
+        at_mut(a).insert_many(a_len, at(b), 0, moved);
+        at_mut(b).remove_front(moved);
+    } else {
+        at_mut(b).insert_many(0, at(a), half, a_len - half);
+        at_mut(a).len = half;
+    }
+    parent.counts[left] = at(a).count();
+    parent.counts[right] = at(b).count();
+    parent.keys[right] = at(b).keys[0];
+    parent.firsts[right] = at(b).firsts[0];
+    false
+}
+
+/// References in ascending order. The tree must not change meanwhile: `SortedSet` ties this to a borrow of itself.
+pub(crate) struct Forward {
+    spot: Spot,
+    left: usize,
+}
+
+impl Forward {
+    const EMPTY: Self = Forward { spot: Spot { leaf: ptr::null_mut(), index: 0 }, left: 0 };
+}
+
+impl Iterator for Forward {
+    type Item = ZRef;
+
+    #[inline]
+    fn next(&mut self) -> Option<ZRef> {
+        if self.left == 0 {
+            return None;
+        }
+        let leaf = at(self.spot.leaf);
+        let member = leaf.slots[self.spot.index];
+        self.left -= 1;
+        self.spot.index += 1;
+        if self.spot.index == leaf.len() {
+            self.spot = Spot { leaf: leaf.next, index: 0 };
+        } else if let Some(ahead) = leaf.slots.get(self.spot.index + PREFETCH_AHEAD) {
+            ahead.prefetch();
+        }
+        Some(member)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+/// References in descending order; otherwise as [`Forward`].
+pub(crate) struct Backward {
+    spot: Spot,
+    left: usize,
+}
+
+impl Backward {
+    const EMPTY: Self = Backward { spot: Spot { leaf: ptr::null_mut(), index: 0 }, left: 0 };
+}
+
+impl Iterator for Backward {
+    type Item = ZRef;
+
+    #[inline]
+    fn next(&mut self) -> Option<ZRef> {
+        if self.left == 0 {
+            return None;
+        }
+        let leaf = at(self.spot.leaf);
+        let member = leaf.slots[self.spot.index];
+        self.left -= 1;
+        if self.spot.index > 0 {
+            self.spot.index -= 1;
+            if let Some(ahead) = self.spot.index.checked_sub(PREFETCH_AHEAD) {
+                leaf.slots[ahead].prefetch();
+            }
+        } else {
+            let prev = leaf.prev();
+            let index = if prev.is_null() { 0 } else { at(prev).len() - 1 };
+            self.spot = Spot { leaf: prev, index };
+        }
+        Some(member)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::zmember::ZMember;
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Insert(i16, u16),
+        Rescore(u16, i16),
+        Remove(u16),
+        RemoveRange(u16, u16),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        prop_oneof![
+            8 => (-40..40i16, any::<u16>()).prop_map(|(score, name)| Op::Insert(score, name)),
+            2 => (any::<u16>(), -40..40i16).prop_map(|(index, score)| Op::Rescore(index, score)),
+            3 => any::<u16>().prop_map(Op::Remove),
+            1 => (any::<u16>(), 0..200u16).prop_map(|(rank, count)| Op::RemoveRange(rank, count)),
+        ]
+    }
+
+    /// The tree beside a model: names to members, and the order as a sorted vector made anew for each look.
+    #[derive(Default)]
+    struct Pair {
+        tree: Option<Tree>,
+        members: BTreeMap<Vec<u8>, ZMember>,
+    }
+
+    impl Pair {
+        fn sorted(&self) -> Vec<(u64, Vec<u8>)> {
+            let mut all: Vec<_> =
+                self.members.iter().map(|(name, member)| (order_key(member.as_ref().score()), name.clone())).collect();
+            all.sort();
+            all
+        }
+
+        fn tree(&mut self) -> &mut Tree {
+            self.tree.get_or_insert_with(Tree::new)
+        }
+
+        fn apply(&mut self, op: &Op) {
+            match *op {
+                Op::Insert(score, name) => {
+                    let name = name.to_be_bytes().to_vec();
+                    if !self.members.contains_key(&name) {
+                        let member = ZMember::new(&name, f64::from(score));
+                        self.tree().insert(member.as_ref());
+                        self.members.insert(name, member);
+                    }
+                }
+                Op::Rescore(index, score) => {
+                    if let Some(member) = self.members.values().nth(index as usize % self.members.len().max(1)) {
+                        let member = member.as_ref();
+                        self.tree().rescore(member, f64::from(score));
+                    }
+                }
+                Op::Remove(index) => {
+                    let name = self.members.keys().nth(index as usize % self.members.len().max(1)).cloned();
+                    if let Some(member) = name.and_then(|name| self.members.remove(&name)) {
+                        self.tree().remove(member.as_ref());
+                    }
+                }
+                Op::RemoveRange(rank, count) => {
+                    let len = self.members.len();
+                    let rank = rank as usize % (len + 1);
+                    let count = (count as usize).min(len - rank);
+                    let expected: Vec<_> = self.sorted()[rank..rank + count].iter().map(|pair| pair.1.clone()).collect();
+                    let mut removed = Vec::new();
+                    self.tree().remove_range(rank, count, |member| removed.push(member.name().to_vec()));
+                    assert_eq!(removed, expected);
+                    removed.iter().for_each(|name| drop(self.members.remove(name)));
+                }
+            }
+        }
+
+        fn check(&mut self) {
+            let sorted = self.sorted();
+            let tree = self.tree();
+            tree.check_invariants();
+            assert_eq!(tree.len(), sorted.len());
+            let names: Vec<_> = tree.forward(0, usize::MAX).map(|member| member.name().to_vec()).collect();
+            assert!(names.iter().eq(sorted.iter().map(|pair| &pair.1)));
+            let back: Vec<_> =
+                tree.backward(sorted.len().saturating_sub(1), usize::MAX).map(|member| member.name().to_vec()).collect();
+            assert!(back.iter().rev().eq(names.iter()));
+            for (rank, _) in sorted.iter().enumerate() {
+                let member = tree.select(rank).unwrap();
+                assert_eq!(tree.rank(member), rank);
+            }
+            for score in -41..41 {
+                let key = order_key(f64::from(score));
+                let less = sorted.iter().filter(|pair| pair.0 < key).count();
+                let at_most = sorted.iter().filter(|pair| pair.0 <= key).count();
+                assert_eq!(tree.count_before(&AtScore { key, after: false }), less);
+                assert_eq!(tree.count_before(&AtScore { key, after: true }), at_most);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn behaves_like_a_sorted_vector(ops in proptest::collection::vec(op(), 1..1500)) {
+            let mut pair = Pair::default();
+            for (step, op) in ops.iter().enumerate() {
+                pair.apply(op);
+                if step % 97 == 0 {
+                    pair.check();
+                }
+            }
+            pair.check();
+        }
+    }
+
+    /// Enough members for three levels, then all removed again in different orders.
+    #[test]
+    fn grows_and_shrinks_through_all_levels() {
+        for order in 0..4u64 {
+            let mut tree = Tree::new();
+            let mut members: Vec<ZMember> = (0..40_000u64)
+                .map(|n| match order {
+                    0 => n,
+                    1 => 40_000 - n,
+                    _ => n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20,
+                })
+                .map(|n| ZMember::new(&n.to_be_bytes(), n as f64))
+                .collect();
+            members.iter().for_each(|member| tree.insert(member.as_ref()));
+            tree.check_invariants();
+            if order < 2 {
+                // Full leaves are 8.5 bytes a member; inner nodes add 1.1 when full, twice that when half full.
+                assert!(tree.node_bytes() < 40_000 * 115 / 10, "ordered input fills leaves: {}", tree.node_bytes());
+            }
+            if order == 3 {
+                members.sort_by_key(|member| order_key(member.as_ref().score()));
+            }
+            while members.len() > 100 {
+                let keep = members.len() * 2 / 3;
+                members.drain(keep..).for_each(|member| tree.remove(member.as_ref()));
+                tree.check_invariants();
+            }
+            tree.remove_range(0, 100, |_| {});
+            tree.check_invariants();
+            assert!(tree.root.is_null());
+        }
+    }
+
+    #[test]
+    fn appending_is_inserting_at_the_end() {
+        let mut tree = Tree::new();
+        let members: Vec<ZMember> = (0..5000u32).map(|n| ZMember::new(&n.to_be_bytes(), f64::from(n / 3))).collect();
+        for member in &members {
+            tree.push_last(member.as_ref());
+        }
+        tree.check_invariants();
+        assert_eq!(tree.rank(members[4321].as_ref()), 4321);
+    }
+
+    #[test]
+    fn the_order_of_scores_is_that_of_numbers() {
+        let scores = [f64::NEG_INFINITY, -1e300, -2.0, -1e-300, 0.0, f64::MIN_POSITIVE, 1.0, 1.5, 1e300, f64::INFINITY];
+        assert!(scores.windows(2).all(|pair| order_key(pair[0]) < order_key(pair[1])));
+        assert_eq!(order_key(-0.0), order_key(0.0));
+    }
+
+    #[test]
+    fn names_of_all_lengths_survive() {
+        for len in [0, 1, 253, 254, 255, 256, 65_535, 65_536, 100_000] {
+            let name = vec![b'x'; len];
+            let member = ZMember::new(&name, -1.25);
+            assert_eq!(member.as_ref().name(), name);
+            assert_eq!(member.as_ref().score(), -1.25);
+        }
+    }
+}
