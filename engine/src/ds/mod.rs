@@ -4,10 +4,13 @@
 //! is the only place of the engine with `unsafe` code; everything it hands out is safe to use.
 
 pub mod blob;
+mod btree;
 pub mod hash;
 pub mod int;
 pub mod intset;
 pub mod listpack;
 pub mod lzf;
 pub mod quicklist;
+pub mod sorted_set;
 pub mod table;
+mod zmember;

@@ -281,3 +281,139 @@ impl<'a> Iterator for IterBack<'a> {
         self.members.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Insert(u16, i8),
+        Remove(u16),
+        RemoveRanks(u16, u8),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        prop_oneof![
+            8 => (0..2000u16, any::<i8>()).prop_map(|(name, score)| Op::Insert(name, score)),
+            3 => (0..2000u16).prop_map(Op::Remove),
+            1 => (any::<u16>(), any::<u8>()).prop_map(|(rank, count)| Op::RemoveRanks(rank, count)),
+        ]
+    }
+
+    fn sorted(model: &BTreeMap<Vec<u8>, f64>) -> Vec<(f64, Vec<u8>)> {
+        let mut all: Vec<_> = model.iter().map(|(name, score)| (*score, name.clone())).collect();
+        all.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
+        all
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn behaves_like_a_map_and_a_sort(ops in proptest::collection::vec(op(), 1..1200)) {
+            let mut set = SortedSet::new();
+            let mut model: BTreeMap<Vec<u8>, f64> = BTreeMap::new();
+            for op in &ops {
+                match *op {
+                    Op::Insert(name, score) => {
+                        let (name, score) = (name.to_string().into_bytes(), f64::from(score) / 8.0);
+                        let expected = match model.insert(name.clone(), score) {
+                            None => Updated::Added,
+                            Some(old) if old != score => Updated::Changed,
+                            Some(_) => Updated::Same,
+                        };
+                        prop_assert_eq!(set.insert(&name, score), expected);
+                    }
+                    Op::Remove(name) => {
+                        let name = name.to_string().into_bytes();
+                        prop_assert_eq!(set.remove(&name), model.remove(&name));
+                    }
+                    Op::RemoveRanks(rank, count) => {
+                        let from = rank as usize % (set.len() + 1);
+                        let ranks = from..(from + count as usize).min(set.len());
+                        let expected = sorted(&model)[ranks.clone()].to_vec();
+                        let mut removed = Vec::new();
+                        set.remove_ranks(ranks, |member| removed.push((member.score, member.name.to_vec())));
+                        prop_assert_eq!(&removed, &expected);
+                        for (_, name) in &removed {
+                            model.remove(name);
+                        }
+                    }
+                }
+            }
+            set.check_invariants();
+            let order = sorted(&model);
+            prop_assert!(set.iter().map(|m| (m.score, m.name.to_vec())).eq(order.iter().cloned()));
+            prop_assert!(set.range_back(0..set.len()).map(|m| (m.score, m.name.to_vec())).eq(order.iter().rev().cloned()));
+            for (rank, (score, name)) in order.iter().enumerate() {
+                prop_assert_eq!(set.rank(name), Some((rank, *score)));
+                prop_assert_eq!(set.count_below_score(*score, false), order.iter().filter(|pair| pair.0 < *score).count());
+                prop_assert_eq!(set.count_below_score(*score, true), order.iter().filter(|pair| pair.0 <= *score).count());
+            }
+            let mut cursor = 0;
+            let mut seen = Vec::new();
+            loop {
+                cursor = set.scan(cursor, 10, |member| seen.push(member.name.to_vec()));
+                if cursor == 0 {
+                    break;
+                }
+            }
+            seen.sort();
+            prop_assert!(seen.iter().eq(model.keys()));
+        }
+    }
+
+    #[test]
+    fn equal_scores_are_ordered_by_name() {
+        let mut set = SortedSet::new();
+        for n in 0..1000u32 {
+            set.insert(format!("{:04}", n * 7 % 1000).as_bytes(), 0.0);
+        }
+        set.check_invariants();
+        assert_eq!(set.count_below_name(b"0500", false), 500);
+        assert_eq!(set.count_below_name(b"0500", true), 501);
+        assert_eq!(set.count_below_name(b"", true), 0);
+        assert_eq!(set.count_below_name(b"z", false), 1000);
+        assert_eq!(set.rank(b"0123"), Some((123, 0.0)));
+    }
+
+    #[test]
+    fn ordered_input_is_checked() {
+        let mut set = SortedSet::new();
+        assert_eq!(set.push_last(b"b", 1.0), Ok(()));
+        assert_eq!(set.push_last(b"a", 1.0), Err(OutOfOrder));
+        assert_eq!(set.push_last(b"b", 2.0), Err(OutOfOrder));
+        assert_eq!(set.push_last(b"c", f64::NAN), Err(OutOfOrder));
+        assert_eq!(set.push_last(b"c", 1.0), Ok(()));
+        set.check_invariants();
+        assert_eq!(set.len(), 2);
+    }
+
+    #[test]
+    fn is_freed_in_steps() {
+        let mut set = SortedSet::new();
+        for n in 0..1000u32 {
+            set.insert(&n.to_be_bytes(), f64::from(n % 10));
+        }
+        let mut steps = 1;
+        while set.free_step(64) {
+            set.check_invariants();
+            steps += 1;
+        }
+        assert_eq!((steps, set.len()), (1000usize.div_ceil(64), 0));
+    }
+
+    #[test]
+    fn a_big_set_meets_the_memory_gate() {
+        let mut set = SortedSet::new();
+        for n in 0..200_000u64 {
+            let name = format!("{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            set.insert(name.as_bytes(), (n.wrapping_mul(0xd134_2543_de82_ef95) >> 11) as f64);
+        }
+        set.members.finish_rehash();
+        let per_member = set.memory_usage(0) as f64 / set.len() as f64;
+        assert!(per_member <= 62.0, "{per_member} bytes per member of 16 bytes");
+    }
+}

@@ -28,7 +28,8 @@ const fn header_bytes(name_len: usize) -> usize {
 }
 
 fn layout(name_len: usize) -> Layout {
-    Layout::from_size_align(header_bytes(name_len) + name_len, align_of::<f64>()).expect("a name is shorter than the address space")
+    Layout::from_size_align(header_bytes(name_len) + name_len, align_of::<f64>())
+        .expect("a name is shorter than the address space")
 }
 
 /// An owned member.
@@ -95,12 +96,18 @@ unsafe impl Element for ZMember {
     }
 
     #[inline]
-    unsafe fn borrow<'a>(raw: NonNull<u8>) -> ZRef {
+    unsafe fn borrow<'a>(raw: NonNull<u8>) -> ZRef
+    where
+        Self: 'a,
+    {
         ZRef(raw.as_ptr())
     }
 
     #[inline]
-    unsafe fn borrow_mut<'a>(raw: NonNull<u8>) -> ZRef {
+    unsafe fn borrow_mut<'a>(raw: NonNull<u8>) -> ZRef
+    where
+        Self: 'a,
+    {
         ZRef(raw.as_ptr())
     }
 }
