@@ -594,7 +594,7 @@ impl Tree {
         let split = if index + 1 == INNER_MAX { INNER_MAX } else { INNER_MAX / 2 };
         at_mut(right).insert_many(0, inner, split, INNER_MAX - split);
         inner.len = split;
-        if index + 1 <= split && split < INNER_MAX {
+        if index < split && split < INNER_MAX {
             inner.insert(index + 1, child);
         } else {
             at_mut(right).insert(index + 1 - split, child);

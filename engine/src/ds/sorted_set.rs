@@ -115,10 +115,9 @@ impl SortedSet {
         if score.is_nan() {
             return Err(OutOfOrder);
         }
-        if let Some(last) = self.tree.len().checked_sub(1).and_then(|rank| self.tree.select(rank)) {
-            if (order_key(last.score()), last.name()) >= (order_key(score), name) {
-                return Err(OutOfOrder);
-            }
+        let last = self.tree.len().checked_sub(1).and_then(|rank| self.tree.select(rank));
+        if last.is_some_and(|last| (order_key(last.score()), last.name()) >= (order_key(score), name)) {
+            return Err(OutOfOrder);
         }
         match self.members.place(hash(name), name) {
             Place::Occupied(_) => Err(OutOfOrder),

@@ -20,10 +20,12 @@ const SCORE_BYTES: usize = 8;
 /// Bytes before the name.
 const fn header_bytes(name_len: usize) -> usize {
     SCORE_BYTES
-        + match name_len {
-            0..=SHORT_MAX => 1,
-            0..=0xffff => 3,
-            _ => 9,
+        + if name_len <= SHORT_MAX {
+            1
+        } else if name_len <= u16::MAX as usize {
+            3
+        } else {
+            9
         }
 }
 
@@ -50,13 +52,14 @@ impl ZMember {
         // SAFETY: all writes stay within the layout: header bytes, then the name.
         unsafe {
             at.cast::<f64>().write(score);
-            match name.len() {
-                len @ 0..=SHORT_MAX => at.add(SCORE_BYTES).write(len as u8),
-                len @ 0..=0xffff => {
+            let len = name.len();
+            match header_bytes(len) - SCORE_BYTES {
+                1 => at.add(SCORE_BYTES).write(len as u8),
+                3 => {
                     at.add(SCORE_BYTES).write(LEN_U16);
                     at.add(SCORE_BYTES + 1).cast::<u16>().write_unaligned(len as u16);
                 }
-                len => {
+                _ => {
                     at.add(SCORE_BYTES).write(LEN_U64);
                     at.add(SCORE_BYTES + 1).cast::<u64>().write_unaligned(len as u64);
                 }
