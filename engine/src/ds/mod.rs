@@ -4,13 +4,16 @@
 //! is the only place of the engine with `unsafe` code; everything it hands out is safe to use.
 
 pub mod blob;
-mod btree;
+pub mod btree;
+pub mod entry;
 pub mod hash;
+pub mod heapstr;
 pub mod int;
 pub mod intset;
 pub mod listpack;
 pub mod lzf;
+pub mod packed;
 pub mod quicklist;
 pub mod sorted_set;
 pub mod table;
-mod zmember;
+pub mod zmember;
