@@ -129,6 +129,16 @@ impl Engine {
         result
     }
 
+    /// Removes keys of one database whose time has passed, at most `budget` of them; returns how many.
+    /// The effects are those of a command of its own.
+    pub fn expire_step(&mut self, db: usize, now: UnixMs, budget: usize) -> usize {
+        self.effects.begin(db);
+        self.dbs[db].begin(now);
+        let removed = self.dbs[db].expire_step(budget);
+        self.collect_notes(db);
+        removed
+    }
+
     /// Turns what lookups in `db` noticed into effects that precede those of the command.
     fn collect_notes(&mut self, db: usize) {
         let notes = &mut self.dbs[db].notes;

@@ -1,5 +1,6 @@
 //! The Redis wire protocol.
 
+pub mod inline;
 pub mod number;
 pub mod request;
 pub mod writer;

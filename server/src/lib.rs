@@ -1,1 +1,65 @@
-//! The server.
+//! The server: sockets, clients, time, and the one door through which every command goes.
+
+pub mod bio;
+pub mod clock;
+pub mod commands;
+pub mod commandstats;
+pub mod config;
+pub mod control;
+pub mod cron;
+pub mod exec;
+pub mod latency;
+pub mod net;
+pub mod pool;
+pub mod pubsub;
+pub mod server;
+pub mod session;
+pub mod slowlog;
+pub mod stats;
+pub mod sys;
+pub mod tick;
+
+#[global_allocator]
+static ALLOCATOR: sys::alloc::Counting = sys::alloc::Counting;
+
+/// The version of Redis whose behaviour is offered: clients go by it.
+pub const REDIS_VERSION: &str = "8.0.6";
+
+/// Runs a server until it is told to stop.
+///
+/// # Errors
+/// When it cannot start: an address is taken, the system refuses a thread.
+pub fn run(config: config::Config) -> std::io::Result<()> {
+    let seed = entropy()?;
+    engine::ds::hash::set_seed(seed);
+    let poll = net::poll::Poll::new()?;
+    let control = control::start(poll.waker())?;
+    let bio = bio::Bio::start()?;
+    let mut listeners = Vec::new();
+    if config.port != 0 {
+        let addresses: Vec<_> = config.bind.iter().map(|word| net::listener::BindAddress::parse(word)).collect();
+        match net::listener::listen_tcp(&addresses, config.port, config.tcp_backlog) {
+            Ok(bound) => listeners.extend(bound),
+            Err((host, error)) => {
+                tracing::warn!("Warning: Could not create server TCP listening socket {host}:{}: {error}", config.port);
+                tracing::warn!("Failed listening on port {} (tcp), aborting.", config.port);
+                return Err(error);
+            }
+        }
+    }
+    if !config.unixsocket.is_empty() {
+        listeners.push(net::listener::listen_unix(&config.unixsocket, config.unixsocketperm, config.tcp_backlog)?);
+    }
+    for (token, listener) in listeners.iter().enumerate() {
+        poll.add(listener, token as u64, net::poll::Wait::Read)?;
+    }
+    let mut server = server::Server::new(server::Parts { config, listeners, poll, control, bio, seed });
+    tick::Tick::default().run(&mut server)
+}
+
+/// Randomness from the system.
+fn entropy() -> std::io::Result<[u64; 4]> {
+    let mut bytes = [0; 32];
+    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut bytes)?;
+    Ok(std::array::from_fn(|i| u64::from_le_bytes(bytes[i * 8..i * 8 + 8].try_into().expect("eight bytes"))))
+}

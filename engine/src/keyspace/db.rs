@@ -417,3 +417,30 @@ fn value_ref(value: &Value) -> ValueRef<'_> {
         other => ValueRef::Other(other),
     }
 }
+
+impl Db {
+    /// Whether `key` is there at all, its time passed or not.
+    #[must_use]
+    pub fn contains(&self, key: &[u8]) -> bool {
+        self.items.contains_key(key)
+    }
+
+    /// Whether `key` is there and its time has passed.
+    #[must_use]
+    pub fn is_expired(&self, key: &[u8]) -> bool {
+        self.items.get(key).is_some_and(|item| item.deadline.is_some_and(|deadline| deadline < self.now))
+    }
+
+    /// Goes on with growing or shrinking the table by up to this many buckets; returns whether there is more to do.
+    pub fn rehash_step(&mut self, _buckets: usize) -> bool {
+        false
+    }
+
+    /// Brings the bucket of a key with this hash close.
+    #[inline]
+    pub fn prefetch_bucket(&self, _hash: u64) {}
+
+    /// Brings the entry of a key with this hash close; its bucket must have arrived.
+    #[inline]
+    pub fn prefetch_entry(&self, _hash: u64) {}
+}

@@ -1,0 +1,5 @@
+//! Provisional.
+/// Quote.
+pub fn quote(b: &[u8]) -> String {
+    format!("\"{}\"", b.escape_ascii())
+}

@@ -1,0 +1,55 @@
+//! The commands that need the server: one module a family, each with its declarations.
+
+pub mod client;
+pub mod connection;
+pub mod pubsub;
+pub mod transaction;
+
+use engine::Engine;
+use engine::command::Command;
+
+use crate::config::Config;
+use crate::exec::{Call, HostFn, Registry, Run};
+use engine::ctx::{CmdResult, Outcome};
+use engine::error::CommandError;
+
+/// A declaration whose handler needs the server.
+pub type HostCommand = Command<HostFn>;
+
+/// All families.
+const FAMILIES: &[&[&HostCommand]] = &[connection::COMMANDS, client::COMMANDS, pubsub::COMMANDS, transaction::COMMANDS];
+
+/// Every command of the engine and of the server.
+#[must_use]
+pub fn registry(_config: &Config) -> Registry {
+    let mut registry = Registry::default();
+    for command in Engine::declarations() {
+        registry.add(command, Run::Data);
+    }
+    for command in FAMILIES.iter().copied().flatten() {
+        registry.add(command, Run::Host);
+    }
+    registry
+}
+
+/// The reply of a HELP subcommand: each subcommand with what it does.
+fn help(call: &mut Call<'_>, container: &str, lines: &[(&str, &str)]) -> CmdResult {
+    call.out.array(1 + lines.len() * 2 + 2);
+    call.out.simple(&format!("{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
+    for (usage, text) in lines {
+        call.out.simple(usage);
+        call.out.simple(&format!("    {text}"));
+    }
+    call.out.simple("HELP");
+    call.out.simple("    Print this help.");
+    Ok(Outcome::Done)
+}
+
+/// The error for a subcommand with too many arguments.
+fn unknown_subcommand_or_arity(argv: &[&[u8]]) -> CommandError {
+    let container = String::from_utf8_lossy(argv[0]).to_uppercase();
+    let sub = String::from_utf8_lossy(argv[1]);
+    CommandError::owned(format!(
+        "ERR unknown subcommand or wrong number of arguments for '{sub}'. Try {container} HELP."
+    ))
+}

@@ -1,0 +1,239 @@
+//! Periodic work, in steps with a budget: ten times a second by default.
+
+use std::time::Duration;
+
+use engine::time::UnixMs;
+
+use crate::control::Event;
+use crate::server::{Server, Stop};
+use crate::session::Closing;
+
+/// Shortest and longest distance between two runs, in milliseconds, whatever `hz` says.
+const PERIOD_MS: std::ops::RangeInclusive<i64> = 2..=1000;
+
+/// Share of a period that the expiry cycle may take.
+const EXPIRE_SHARE: f64 = 0.25;
+
+/// Keys removed between two looks at the clock.
+const EXPIRE_STEP: usize = 64;
+
+/// Buckets moved between two looks at the clock.
+const REHASH_STEP: usize = 128;
+
+/// Samples of the instantaneous figures.
+const SAMPLES: usize = 16;
+
+/// DEBUG switches that change what cron does.
+#[derive(Debug, Default)]
+pub struct DebugSwitches {
+    /// DEBUG SET-ACTIVE-EXPIRE 0.
+    pub active_expire_off: bool,
+    /// DEBUG PAUSE-CRON 1.
+    pub cron_paused: bool,
+}
+
+/// A figure per second, averaged over the last samples.
+#[derive(Debug, Default)]
+pub struct Rate {
+    last: u64,
+    samples: [u64; SAMPLES],
+    next: usize,
+}
+
+impl Rate {
+    fn sample(&mut self, total: u64, elapsed_ms: u64) {
+        self.samples[self.next] = total.wrapping_sub(self.last) * 1000 / elapsed_ms.max(1);
+        self.next = (self.next + 1) % SAMPLES;
+        self.last = total;
+    }
+
+    /// Per second.
+    #[must_use]
+    pub fn per_second(&self) -> u64 {
+        self.samples.iter().sum::<u64>() / SAMPLES as u64
+    }
+}
+
+/// State of the periodic work.
+#[derive(Debug, Default)]
+pub struct Cron {
+    /// When it is due.
+    pub next: UnixMs,
+    /// Runs so far.
+    pub runs: u64,
+    last_sample: UnixMs,
+    /// Commands per second.
+    pub commands: Rate,
+    /// Bytes received per second.
+    pub bytes_in: Rate,
+    /// Bytes sent per second.
+    pub bytes_out: Rate,
+    /// Turns of the event loop per second.
+    pub cycles: Rate,
+    /// Id of the client the last walk ended at.
+    last_client: u64,
+    /// Database the expiry cycle goes on with.
+    expire_db: usize,
+}
+
+impl Server {
+    /// Runs the periodic work when it is due.
+    pub fn cron_if_due(&mut self) {
+        let now = self.clock.now();
+        if now < self.cron.next {
+            return;
+        }
+        let period = (1000 / i64::from(self.config.hz.max(1))).clamp(*PERIOD_MS.start(), *PERIOD_MS.end());
+        self.cron.next = now.plus(period);
+        if self.debug.cron_paused {
+            return;
+        }
+        let start = self.clock.stamp();
+        self.cron.runs += 1;
+        self.clock.calibrate();
+        self.sample_rates();
+        self.expire_cycle(Duration::from_secs_f64(EXPIRE_SHARE * period as f64 / 1000.0));
+        self.rehash_cycle(Duration::from_millis(1));
+        self.clients_cron();
+        if self.cron.runs % 50 == 0 {
+            self.pool.trim();
+        }
+        let end = self.clock.stamp();
+        self.stats.cron_us += self.clock.micros(start, end);
+    }
+
+    fn sample_rates(&mut self) {
+        let now = self.clock.now();
+        let elapsed = (now.0 - self.cron.last_sample.0).max(0) as u64;
+        if elapsed < 100 {
+            return;
+        }
+        self.cron.last_sample = now;
+        self.cron.commands.sample(self.stats.commands, elapsed);
+        self.cron.bytes_in.sample(self.stats.bytes_in, elapsed);
+        self.cron.bytes_out.sample(self.stats.bytes_out, elapsed);
+        self.cron.cycles.sample(self.stats.cycles, elapsed);
+        let used = crate::sys::alloc::used_memory();
+        if used > self.stats.memory_peak {
+            self.stats.memory_peak = used;
+            self.stats.memory_peak_at = now.0;
+        }
+    }
+
+    /// Removes keys whose time has passed, database after database, within a budget of time.
+    fn expire_cycle(&mut self, budget: Duration) {
+        if self.debug.active_expire_off || self.pause.is_some() {
+            return;
+        }
+        let start = self.clock.stamp();
+        let now = self.clock.now();
+        let count = self.engine.dbs.len();
+        for turn in 0..count {
+            let db = (self.cron.expire_db + turn) % count;
+            if self.engine.dbs[db].expires() == 0 {
+                continue;
+            }
+            loop {
+                let removed = self.engine.expire_step(db, now, EXPIRE_STEP);
+                if removed > 0 {
+                    self.apply_effects();
+                }
+                let spent = self.clock.micros(start, self.clock.stamp());
+                if spent > budget.as_micros() as u64 {
+                    self.stats.expire_time_cap_reached += 1;
+                    self.cron.expire_db = db;
+                    self.latency.note("expire-cycle", spent, now);
+                    return;
+                }
+                if removed < EXPIRE_STEP {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Goes on with growing or shrinking the tables.
+    fn rehash_cycle(&mut self, budget: Duration) {
+        if !self.config.activerehashing {
+            return;
+        }
+        let start = self.clock.stamp();
+        for db in &mut self.engine.dbs {
+            while db.rehash_step(REHASH_STEP) {
+                if self.clock.micros(start, self.clock.stamp()) > budget.as_micros() as u64 {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Looks after some clients: each within about a second.
+    fn clients_cron(&mut self) {
+        let share = (self.clients.len() / self.config.hz.max(1) as usize).max(5);
+        let now = self.clock.now();
+        let timeout = i64::from(self.config.timeout) * 1000;
+        for id in self.clients.next_ids(self.cron.last_client, share) {
+            self.cron.last_client = id.id;
+            self.check_output_limit(id);
+            let Some(client) = self.clients.get_mut(id) else { continue };
+            let idle = now.0 - client.last_interaction.0;
+            if timeout > 0 && idle > timeout && client.blocked.is_none() && !client.is_subscriber() && !client.monitor {
+                tracing::debug!("Closing idle client");
+                self.close(id);
+                continue;
+            }
+            // Room that a quiet client does not use goes back.
+            if idle > 2000 && client.query.capacity() > client.query.len() + crate::pool::BUFFER_BYTES {
+                let len = client.query.len();
+                client.query.shrink_to(len);
+            }
+            if idle > 2000 && client.output.is_empty() && !client.output.has_no_buffer() {
+                let buffer = client.output.take_empty();
+                self.pool.give(buffer);
+            }
+        }
+    }
+
+    /// What is done once per turn, after the commands and before the replies are sent.
+    pub fn before_wait(&mut self) {
+        if !self.blocked.ready.is_empty() {
+            self.serve_ready_keys();
+        }
+    }
+
+    /// Ends CLIENT PAUSE when its time is over.
+    pub fn end_pause_if_due(&mut self) {
+        if self.pause.is_some_and(|pause| pause.until <= self.clock.now()) {
+            self.end_pause();
+        }
+    }
+
+    /// Ends CLIENT PAUSE: whoever was held back goes on.
+    pub fn end_pause(&mut self) {
+        self.pause = None;
+        for id in self.clients.ids() {
+            let Some(client) = self.clients.get_mut(id) else { continue };
+            if client.paused && client.closing == Closing::No {
+                client.paused = false;
+                let wait = if client.output.is_empty() {
+                    crate::net::poll::Wait::Read
+                } else {
+                    crate::net::poll::Wait::ReadWrite
+                };
+                self.wait_for(id, wait);
+                self.resume_later(id);
+            }
+        }
+    }
+
+    /// Takes what the control thread has to say.
+    pub fn handle_control_events(&mut self) {
+        while let Ok(event) = self.control.try_recv() {
+            match event {
+                Event::Terminate => tracing::warn!("Received SIGTERM scheduling shutdown..."),
+                Event::Interrupt => tracing::warn!("Received SIGINT scheduling shutdown..."),
+            }
+            self.stop = Some(Stop::Clean);
+        }
+    }
+}

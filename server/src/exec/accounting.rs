@@ -1,0 +1,61 @@
+//! What is counted about a command that has run: calls and times, the slow log, latency events, the MONITOR feed.
+
+use engine::command::Flags;
+
+use crate::server::Server;
+use crate::session::ClientId;
+
+impl Server {
+    /// Counts a command that has run.
+    #[inline]
+    pub fn account(&mut self, id: ClientId, command: usize, argv: &[&[u8]], micros: u64, failed: bool) {
+        self.stats.command_us += micros;
+        self.command_stats[command].record(micros, failed);
+        let slow_after = self.config.slowlog_log_slower_than;
+        let slow = slow_after >= 0 && micros >= slow_after as u64;
+        let latent = self.latency.threshold_ms > 0 && micros >= self.latency.threshold_ms * 1000;
+        if slow || latent {
+            self.account_slow(id, command, argv, micros, slow, latent);
+        }
+    }
+
+    #[cold]
+    fn account_slow(&mut self, id: ClientId, command: usize, argv: &[&[u8]], micros: u64, slow: bool, latent: bool) {
+        let flags = self.registry.get(command).command.flags;
+        let now = self.clock.now();
+        if latent {
+            let event = if flags.contains(Flags::FAST) { "fast-command" } else { "command" };
+            self.latency.note(event, micros, now);
+        }
+        if slow && !flags.contains(Flags::SKIP_SLOWLOG) {
+            let unix_path = self.config.unixsocket.clone();
+            let Some(client) = self.clients.get(id) else { return };
+            let name = client.name.as_deref().unwrap_or_default().to_vec();
+            let peer = client.socket.peer(&unix_path);
+            self.slowlog.add(now.secs(), micros, argv, peer, name, self.config.slowlog_max_len);
+        }
+    }
+
+    /// Tells those who run MONITOR about a command.
+    pub fn feed_monitors(&mut self, id: ClientId, command: usize, argv: &[&[u8]]) {
+        let flags = self.registry.get(command).command.flags;
+        if flags.intersects(Flags::SKIP_MONITOR.and(Flags::ADMIN)) {
+            return;
+        }
+        let micros = self.clock.unix_micros(self.clock.stamp());
+        let unix_path = self.config.unixsocket.clone();
+        let Some(client) = self.clients.get(id) else { return };
+        let from = match &client.socket {
+            crate::net::socket::Socket::Unix(_) => format!("unix:{unix_path}"),
+            crate::net::socket::Socket::Tcp(_) => client.socket.peer(&unix_path),
+        };
+        let mut line = format!("{}.{:06} [{} {from}]", micros / 1_000_000, micros % 1_000_000, client.db);
+        for word in argv {
+            line.push(' ');
+            line.push_str(&resp::inline::quote(word));
+        }
+        for monitor in self.monitors.clone() {
+            self.push(monitor, |out| out.simple(&line));
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Effects of a command → watches, blocked clients, keyspace events, the background thread; later the append-only
+//! file and the replicas. The only place that does so.
+
+use engine::effects::EventClass;
+
+use crate::bio::Garbage;
+use crate::server::Server;
+
+impl Server {
+    /// Applies what the last command caused.
+    #[inline]
+    pub fn apply_effects(&mut self) {
+        let effects = &mut self.engine.effects;
+        self.stats.dirty += effects.dirty;
+        if !effects.free_later.is_empty() {
+            for value in effects.free_later.drain(..) {
+                self.bio.free(Garbage::Value(value));
+            }
+        }
+        if effects.has_records() {
+            self.apply_records();
+        }
+    }
+
+    #[cold]
+    fn apply_records(&mut self) {
+        // Taken out while it is read, so that the rest of the server can be changed; the buffers go back.
+        let effects = std::mem::take(&mut self.engine.effects);
+        for (db, key) in effects.touched() {
+            if !self.watchers.is_empty() {
+                self.break_watches(db, key);
+            }
+            self.blocked.signal(db, key);
+        }
+        for &(a, b) in &effects.databases_changed {
+            if a == b {
+                self.break_watches_in(a, None);
+            } else {
+                self.break_watches_in(a, Some(b));
+                self.break_watches_in(b, Some(a));
+            }
+            self.blocked.signal_databases(a, b);
+        }
+        for event in effects.events() {
+            self.notify_keyspace_event(event.class, event.name, event.db, event.key);
+        }
+        self.engine.effects = effects;
+    }
+
+    /// Publishes a keyspace event on its two channels, as configured.
+    pub fn notify_keyspace_event(&mut self, class: EventClass, name: &str, db: usize, key: &[u8]) {
+        let wanted = self.config.notify_keyspace_events;
+        if !wanted.classes.intersects(class) {
+            return;
+        }
+        if wanted.keyspace {
+            let mut channel = format!("__keyspace@{db}__:").into_bytes();
+            channel.extend_from_slice(key);
+            self.publish(&channel, name.as_bytes());
+        }
+        if wanted.keyevent {
+            self.publish(format!("__keyevent@{db}__:{name}").as_bytes(), key);
+        }
+    }
+
+    /// Tells the engine what is worth recording. To be called whenever somebody begins or ceases to care.
+    pub fn refresh_interest(&mut self) {
+        let interest = &mut self.engine.effects.interest;
+        let wanted = self.config.notify_keyspace_events;
+        interest.events = if wanted.keyspace || wanted.keyevent { wanted.classes } else { EventClass::empty() };
+        interest.touched = !self.watchers.is_empty() || !self.blocked.is_empty();
+        interest.propagation = false;
+    }
+}

@@ -1,0 +1,119 @@
+//! What stands between a request and its command, in Redis' order. Each gate goes by the command's flags and keys,
+//! never by its name.
+
+use std::fmt;
+
+use engine::command::Flags;
+use engine::error::CommandError;
+
+use crate::server::{PauseKind, Server};
+use crate::session::ClientId;
+
+/// Longest piece of an unknown command's arguments that the error repeats, in bytes.
+const UNKNOWN_ARGS_MAX: usize = 128;
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Gate {
+    /// It runs.
+    Run,
+    /// It is queued for EXEC.
+    Queue,
+    /// It is answered with this error.
+    Reject(Rejection),
+    /// It waits for the pause to end.
+    Postpone,
+}
+
+/// Why a request is not run. `Display` gives the reply.
+#[derive(Debug)]
+pub enum Rejection {
+    /// Authentication is missing.
+    NoAuth,
+    /// The command is not for transactions.
+    NotInMulti,
+    /// A RESP2 subscriber may not run it; holds its full name.
+    Subscribed(String),
+    /// Any other error.
+    Error(CommandError),
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Rejection::NoAuth => f.write_str("NOAUTH Authentication required."),
+            Rejection::NotInMulti => f.write_str("ERR Command not allowed inside a transaction"),
+            Rejection::Subscribed(name) => write!(
+                f,
+                "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+            ),
+            Rejection::Error(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Rejection {
+    /// The reply to a name that is no command.
+    pub fn unknown_command(argv: &[&[u8]]) -> Self {
+        let mut args = String::new();
+        for arg in &argv[1..] {
+            let left = UNKNOWN_ARGS_MAX.saturating_sub(args.len());
+            if left == 0 {
+                break;
+            }
+            args.push('\'');
+            args.push_str(&String::from_utf8_lossy(&arg[..arg.len().min(left)]));
+            args.push_str("' ");
+        }
+        let name = String::from_utf8_lossy(&argv[0][..argv[0].len().min(UNKNOWN_ARGS_MAX)]);
+        Rejection::Error(CommandError::owned(format!("ERR unknown command '{name}', with args beginning with: {args}")))
+    }
+
+    /// The reply to a word that is no subcommand.
+    pub fn unknown_subcommand(argv: &[&[u8]]) -> Self {
+        let sub = String::from_utf8_lossy(&argv[1][..argv[1].len().min(UNKNOWN_ARGS_MAX)]);
+        let container = String::from_utf8_lossy(argv[0]).to_uppercase();
+        Rejection::Error(CommandError::owned(format!("ERR unknown subcommand '{sub}'. Try {container} HELP.")))
+    }
+}
+
+impl Server {
+    /// Passes a request through the gates.
+    #[inline]
+    pub fn gate(&mut self, id: ClientId, command: usize, _argv: &[&[u8]]) -> Gate {
+        let entry = self.registry.get(command);
+        let flags = entry.command.flags;
+        let client = self.clients.running(id);
+        if !client.authenticated && !flags.contains(Flags::NO_AUTH) {
+            return Gate::Reject(Rejection::NoAuth);
+        }
+        if client.transaction.is_some() && flags.contains(Flags::NO_MULTI) {
+            return Gate::Reject(Rejection::NotInMulti);
+        }
+        if client.subscriptions.is_some()
+            && client.protocol == resp::Protocol::Resp2
+            && client.is_subscriber()
+            && !flags.contains(Flags::RUNS_SUBSCRIBED)
+        {
+            return Gate::Reject(Rejection::Subscribed(entry.full_name.clone()));
+        }
+        if let Some(pause) = &self.pause {
+            let held = match pause.kind {
+                PauseKind::All => true,
+                PauseKind::Write => {
+                    flags.intersects(Flags::WRITE.and(Flags::MAY_REPLICATE))
+                        || (flags.contains(Flags::RUNS_IN_MULTI)
+                            && client.transaction.as_ref().is_some_and(|transaction| transaction.writes))
+                }
+            };
+            if held {
+                client.paused = true;
+                return Gate::Postpone;
+            }
+        }
+        if client.transaction.is_some() && !flags.contains(Flags::RUNS_IN_MULTI) {
+            return Gate::Queue;
+        }
+        Gate::Run
+    }
+}

@@ -1,0 +1,4 @@
+//! What the operating system and the processor give: this crate's only unsafe code.
+
+pub mod alloc;
+pub mod tsc;
