@@ -103,6 +103,22 @@ fn allocate(bytes: usize) -> Option<NonNull<u8>> {
     NonNull::new(unsafe { alloc(layout(bytes)) })
 }
 
+/// Memory for `bytes` bytes, in fact for their size class; for thin elements that know their length.
+#[inline]
+pub(super) fn allocate_bytes(bytes: usize) -> NonNull<u8> {
+    allocate(bytes).unwrap_or_else(|| handle_alloc_error(layout(bytes)))
+}
+
+/// Frees what `allocate_bytes` gave.
+///
+/// # Safety
+/// `ptr` comes from `allocate_bytes` for a length of the same size class and is not used again.
+#[inline]
+pub(super) unsafe fn free_bytes(ptr: NonNull<u8>, bytes: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { dealloc(ptr.as_ptr(), layout(bytes)) }
+}
+
 impl<F: Format> Blob<F> {
     /// A copy of `bytes`, whose header must announce exactly their length.
     #[inline]

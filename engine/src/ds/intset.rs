@@ -81,6 +81,9 @@ pub fn validate(bytes: &[u8], deep: bool) -> bool {
     !deep || (1..count).all(|index| read(bytes, width, index - 1) < read(bytes, width, index))
 }
 
+/// Most members whatever the configured limit: keeps insertion, which moves the tail, bearable.
+pub const INTSET_ENTRIES_MAX: usize = 1 << 30;
+
 /// An owned intset; one pointer wide.
 #[derive(Clone)]
 #[repr(transparent)]

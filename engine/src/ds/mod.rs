@@ -6,6 +6,7 @@
 pub mod blob;
 pub mod btree;
 pub mod entry;
+pub mod element;
 pub mod hash;
 pub mod heapstr;
 pub mod int;

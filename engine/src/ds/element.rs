@@ -1,0 +1,360 @@
+//! Elements of the tables behind big sets and hashes: one allocation each, thin, nothing but lengths and bytes.
+//!
+//! ```text
+//! Member   [length][bytes]
+//! Field    [length of field][length of value][field][value]
+//!
+//! length:  one byte up to 250 | 0xFD + u16 LE | 0xFE + u32 LE | 0xFF + u64 LE
+//! ```
+//!
+//! First bytes 0xFB and 0xFC are free: a field with a deadline will begin with one of them. Like the byte formats, an
+//! element's capacity is the size class of its length, so a value of about the same size is replaced in place.
+#![expect(unsafe_code, reason = "elements of a table are thin pointers: 16 bytes less for each")]
+
+use std::fmt;
+use std::ptr::{self, NonNull};
+
+use super::blob::{self, size_class};
+use super::table::Element;
+
+/// Longest length in one byte.
+const SHORT_MAX: usize = 250;
+
+/// Bytes that a length takes.
+#[inline(always)]
+const fn length_bytes(len: usize) -> usize {
+    if len <= SHORT_MAX {
+        1
+    } else if len <= u16::MAX as usize {
+        3
+    } else if len <= u32::MAX as usize {
+        5
+    } else {
+        9
+    }
+}
+
+/// Writes a length at `at`, returns what follows it.
+///
+/// # Safety
+/// `length_bytes(len)` bytes at `at` are ours to write.
+#[inline(always)]
+unsafe fn write_length(at: *mut u8, len: usize) -> *mut u8 {
+    // SAFETY: the caller's promise covers every arm.
+    unsafe {
+        if len <= SHORT_MAX {
+            at.write(len as u8);
+            return at.add(1);
+        }
+        let (mark, bytes) = match length_bytes(len) {
+            3 => (0xFD, 2),
+            5 => (0xFE, 4),
+            _ => (0xFF, 8),
+        };
+        at.write(mark);
+        ptr::copy_nonoverlapping((len as u64).to_le_bytes().as_ptr(), at.add(1), bytes);
+        at.add(1 + bytes)
+    }
+}
+
+/// The length at `at` and what follows it.
+///
+/// # Safety
+/// A length written by `write_length` stands at `at`.
+#[inline(always)]
+unsafe fn read_length(at: *const u8) -> (usize, *const u8) {
+    // SAFETY: the first byte tells how many belong to the length.
+    unsafe {
+        let first = at.read();
+        if first as usize <= SHORT_MAX { (first as usize, at.add(1)) } else { read_long_length(at, first) }
+    }
+}
+
+/// # Safety
+/// As for `read_length`.
+#[cold]
+unsafe fn read_long_length(at: *const u8, mark: u8) -> (usize, *const u8) {
+    let bytes = match mark {
+        0xFD => 2,
+        0xFE => 4,
+        _ => 8,
+    };
+    let mut len = [0; 8];
+    // SAFETY: the mark says that so many bytes follow.
+    unsafe {
+        ptr::copy_nonoverlapping(at.add(1), len.as_mut_ptr(), bytes);
+        (u64::from_le_bytes(len) as usize, at.add(1 + bytes))
+    }
+}
+
+/// A member of a big set.
+///
+/// Invariant: the pointer owns an allocation of the size class of its length, written by [`Member::new`].
+#[repr(transparent)]
+pub struct Member(NonNull<u8>);
+
+// SAFETY: owns its bytes alone, no interior mutability.
+unsafe impl Send for Member {}
+// SAFETY: as above.
+unsafe impl Sync for Member {}
+
+impl Member {
+    /// A member with these bytes.
+    #[inline]
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Self {
+        let raw = blob::allocate_bytes(length_bytes(bytes.len()) + bytes.len());
+        // SAFETY: the allocation holds the length and the bytes.
+        unsafe {
+            let at = write_length(raw.as_ptr(), bytes.len());
+            ptr::copy_nonoverlapping(bytes.as_ptr(), at, bytes.len());
+        }
+        Self(raw)
+    }
+
+    /// The bytes.
+    #[inline]
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: the invariant of the type; borrowed as long as `self`.
+        unsafe { Self::key(self.0) }
+    }
+
+    /// Bytes that a member of `len` bytes takes from the allocator.
+    #[must_use]
+    pub const fn allocated(len: usize) -> usize {
+        size_class(length_bytes(len) + len)
+    }
+}
+
+impl Drop for Member {
+    #[inline]
+    fn drop(&mut self) {
+        let len = self.bytes().len();
+        // SAFETY: the invariant of the type.
+        unsafe { blob::free_bytes(self.0, length_bytes(len) + len) }
+    }
+}
+
+// SAFETY: addresses of the allocator are below 2^48; `key` reads what `new` wrote; the views are plain slices, through
+// which nothing changes.
+unsafe impl Element for Member {
+    type Ref<'a> = &'a [u8];
+    type Mut<'a> = &'a [u8];
+
+    #[inline]
+    fn into_raw(self) -> NonNull<u8> {
+        let raw = self.0;
+        std::mem::forget(self);
+        raw
+    }
+
+    #[inline]
+    unsafe fn from_raw(raw: NonNull<u8>) -> Self {
+        Self(raw)
+    }
+
+    #[inline]
+    unsafe fn key<'a>(raw: NonNull<u8>) -> &'a [u8] {
+        // SAFETY: the caller's promise: a living member.
+        unsafe {
+            let (len, at) = read_length(raw.as_ptr());
+            std::slice::from_raw_parts(at, len)
+        }
+    }
+
+    #[inline]
+    unsafe fn borrow<'a>(raw: NonNull<u8>) -> &'a [u8] {
+        // SAFETY: the caller's promise.
+        unsafe { Self::key(raw) }
+    }
+
+    #[inline]
+    unsafe fn borrow_mut<'a>(raw: NonNull<u8>) -> &'a [u8] {
+        // SAFETY: the caller's promise.
+        unsafe { Self::key(raw) }
+    }
+}
+
+/// A field of a big hash with its value.
+///
+/// Invariant: the pointer owns an allocation of the size class of its length, written by [`Field::new`] or
+/// [`Field::set_value`].
+#[repr(transparent)]
+pub struct Field(NonNull<u8>);
+
+/// What a [`Field`] holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FieldRef<'a> {
+    /// Its name.
+    pub field: &'a [u8],
+    /// Its value.
+    pub value: &'a [u8],
+}
+
+// SAFETY: owns its bytes alone, no interior mutability.
+unsafe impl Send for Field {}
+// SAFETY: as above.
+unsafe impl Sync for Field {}
+
+impl Field {
+    /// A field with a value.
+    #[inline]
+    #[must_use]
+    pub fn new(field: &[u8], value: &[u8]) -> Self {
+        let raw = blob::allocate_bytes(Self::bytes(field.len(), value.len()));
+        // SAFETY: the allocation holds both lengths and both texts.
+        unsafe {
+            let at = write_length(raw.as_ptr(), field.len());
+            let at = write_length(at, value.len());
+            ptr::copy_nonoverlapping(field.as_ptr(), at, field.len());
+            ptr::copy_nonoverlapping(value.as_ptr(), at.add(field.len()), value.len());
+        }
+        Self(raw)
+    }
+
+    #[inline]
+    const fn bytes(field: usize, value: usize) -> usize {
+        length_bytes(field) + length_bytes(value) + field + value
+    }
+
+    /// Field and value.
+    #[inline]
+    #[must_use]
+    pub fn get(&self) -> FieldRef<'_> {
+        // SAFETY: the invariant of the type; borrowed as long as `self`.
+        unsafe { Self::borrow(self.0) }
+    }
+
+    /// Puts another value, in place when the size class stays.
+    #[inline]
+    pub fn set_value(&mut self, value: &[u8]) {
+        let old = self.get();
+        let field = old.field.len();
+        let in_place = length_bytes(old.value.len()) == length_bytes(value.len())
+            && size_class(Self::bytes(field, old.value.len())) == size_class(Self::bytes(field, value.len()));
+        if !in_place {
+            *self = Self::new(old.field, value);
+            return;
+        }
+        // SAFETY: the class, and with it the allocation, holds the new value; the field stays where it is because the
+        // lengths take as many bytes as before. `value` is borrowed apart from `self`, so it lies elsewhere.
+        unsafe {
+            let at = write_length(self.0.as_ptr().add(length_bytes(field)), value.len());
+            ptr::copy_nonoverlapping(value.as_ptr(), at.add(field), value.len());
+        }
+    }
+
+    /// Bytes that a field and value of these lengths take from the allocator.
+    #[must_use]
+    pub const fn allocated(field: usize, value: usize) -> usize {
+        size_class(Self::bytes(field, value))
+    }
+}
+
+impl Drop for Field {
+    #[inline]
+    fn drop(&mut self) {
+        let FieldRef { field, value } = self.get();
+        let bytes = Self::bytes(field.len(), value.len());
+        // SAFETY: the invariant of the type.
+        unsafe { blob::free_bytes(self.0, bytes) }
+    }
+}
+
+// SAFETY: addresses of the allocator are below 2^48; `key` reads what `new` wrote; the views are plain slices, through
+// which nothing changes.
+unsafe impl Element for Field {
+    type Ref<'a> = FieldRef<'a>;
+    type Mut<'a> = FieldRef<'a>;
+
+    #[inline]
+    fn into_raw(self) -> NonNull<u8> {
+        let raw = self.0;
+        std::mem::forget(self);
+        raw
+    }
+
+    #[inline]
+    unsafe fn from_raw(raw: NonNull<u8>) -> Self {
+        Self(raw)
+    }
+
+    #[inline]
+    unsafe fn key<'a>(raw: NonNull<u8>) -> &'a [u8] {
+        // SAFETY: the caller's promise: a living field.
+        unsafe { Self::borrow(raw).field }
+    }
+
+    #[inline]
+    unsafe fn borrow<'a>(raw: NonNull<u8>) -> FieldRef<'a> {
+        // SAFETY: the caller's promise: a living field, written as `new` does.
+        unsafe {
+            let (field, at) = read_length(raw.as_ptr());
+            let (value, at) = read_length(at);
+            FieldRef {
+                field: std::slice::from_raw_parts(at, field),
+                value: std::slice::from_raw_parts(at.add(field), value),
+            }
+        }
+    }
+
+    #[inline]
+    unsafe fn borrow_mut<'a>(raw: NonNull<u8>) -> FieldRef<'a> {
+        // SAFETY: the caller's promise.
+        unsafe { Self::borrow(raw) }
+    }
+}
+
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.bytes().escape_ascii().fmt(f)
+    }
+}
+
+impl fmt::Debug for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_width_of_lengths() {
+        for len in [0, 1, 15, 250, 251, 65_535, 65_536, 200_000] {
+            let text = vec![b'm'; len];
+            let member = Member::new(&text);
+            assert_eq!(member.bytes(), text);
+            // SAFETY: straight back.
+            let member = unsafe { Member::from_raw(member.into_raw()) };
+            assert_eq!(member.bytes().len(), len);
+            for value in [0, 7, 250, 251, 70_000] {
+                let mut field = Field::new(&text, b"old");
+                for value in [value, 3, value, 250, 8] {
+                    let value = vec![b'v'; value];
+                    field.set_value(&value);
+                    assert_eq!(field.get(), FieldRef { field: &text, value: &value });
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sixteen_bytes_take_what_was_planned() {
+        assert_eq!(Member::allocated(16), 24);
+        assert_eq!(Field::allocated(16, 16), 40);
+    }
+
+    #[test]
+    fn a_value_of_the_same_class_stays_in_place() {
+        let mut field = Field::new(b"field", b"12345");
+        let address = field.0;
+        field.set_value(b"123456789");
+        assert_eq!(field.0, address);
+        field.set_value(b"1234567890");
+        assert_eq!(field.get().value, b"1234567890");
+    }
+}
