@@ -15,7 +15,7 @@ use std::fmt;
 use std::ptr::{self, NonNull};
 
 use super::blob::{self, size_class};
-use super::table::Element;
+use super::table::{Element, Table};
 
 /// Longest length in one byte.
 const SHORT_MAX: usize = 250;
@@ -304,6 +304,26 @@ unsafe impl Element for Field {
         // SAFETY: the caller's promise.
         unsafe { Self::borrow(raw) }
     }
+}
+
+/// Bytes that a table of members has allocated, besides the struct itself. Looks at `samples` members and
+/// extrapolates; 0 looks at all.
+#[must_use]
+pub fn members_memory(table: &Table<Member>, samples: usize) -> usize {
+    let sizes = table.iter().map(|member| Member::allocated(member.len()));
+    table.memory_usage() + extrapolate(sizes, table.len(), samples)
+}
+
+/// As [`members_memory`] for a table of fields.
+#[must_use]
+pub fn fields_memory(table: &Table<Field>, samples: usize) -> usize {
+    let sizes = table.iter().map(|pair| Field::allocated(pair.field.len(), pair.value.len()));
+    table.memory_usage() + extrapolate(sizes, table.len(), samples)
+}
+
+fn extrapolate(sizes: impl Iterator<Item = usize>, len: usize, samples: usize) -> usize {
+    let seen = if samples == 0 { len } else { samples.min(len) };
+    (sizes.take(seen).sum::<usize>() * len).checked_div(seen).unwrap_or(0)
 }
 
 impl fmt::Debug for Member {

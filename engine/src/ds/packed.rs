@@ -7,10 +7,12 @@
 
 #![expect(unsafe_code, reason = "owned pointers whose type is told by four bits elsewhere")]
 
+use super::element::{Field, Member, fields_memory, members_memory};
 use super::entry::Encoding;
 use super::intset::IntSet;
 use super::listpack::Listpack;
 use super::quicklist::Quicklist;
+use super::table::Table;
 use crate::types::{Hash, List, Set, Zset};
 use std::ptr::NonNull;
 
@@ -91,6 +93,8 @@ macro_rules! boxed_form {
     };
 }
 boxed_form!(Quicklist, Quicklist::memory_usage);
+boxed_form!(Table<Member>, members_memory);
+boxed_form!(Table<Field>, fields_memory);
 
 /// What each encoding owns.
 macro_rules! forms {
@@ -133,7 +137,9 @@ forms! {
     ListQuick: Box<Quicklist>,
     SetInt: IntSet,
     SetListpack: Listpack,
+    SetTable: Box<Table<Member>>,
     HashListpack: Listpack,
+    HashTable: Box<Table<Field>>,
     ZsetListpack: Listpack,
 }
 
@@ -185,6 +191,6 @@ macro_rules! placeholder {
     };
 }
 packed!(List { Listpack(Listpack) = ListListpack, Quick(Box<Quicklist>) = ListQuick });
-placeholder!(Set = SetTable);
-placeholder!(Hash = HashTable);
+packed!(Set { Int(IntSet) = SetInt, Listpack(Listpack) = SetListpack, Table(Box<Table<Member>>) = SetTable });
+packed!(Hash { Listpack(Listpack) = HashListpack, Table(Box<Table<Field>>) = HashTable });
 placeholder!(Zset = ZsetTree);

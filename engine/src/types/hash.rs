@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use crate::config::EngineConfig;
-use crate::ds::element::{Field, FieldRef};
+use crate::ds::element::{Field, fields_memory};
 use crate::ds::hash::hash;
 use crate::ds::listpack::{self, Elem, ElemBuf, Listpack, Pos};
 use crate::ds::table::{self, Place, Table};
@@ -68,13 +68,7 @@ impl Hash {
     pub fn memory_usage(&self, samples: usize) -> usize {
         match self {
             Hash::Listpack(pack) => pack.memory_usage(),
-            Hash::Table(table) => {
-                let seen = if samples == 0 { table.len() } else { samples.min(table.len()) };
-                let size = |pair: FieldRef<'_>| Field::allocated(pair.field.len(), pair.value.len());
-                let bytes: usize = table.iter().take(seen).map(size).sum();
-                let fields = (bytes * table.len()).checked_div(seen).unwrap_or(0);
-                size_of::<Table<Field>>() + table.memory_usage() + fields
-            }
+            Hash::Table(table) => size_of::<Table<Field>>() + fields_memory(table, samples),
         }
     }
 

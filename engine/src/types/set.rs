@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use crate::config::EngineConfig;
-use crate::ds::element::Member;
+use crate::ds::element::{Member, members_memory};
 use crate::ds::hash::hash;
 use crate::ds::int;
 use crate::ds::intset::{self, INTSET_ENTRIES_MAX, IntSet};
@@ -71,12 +71,7 @@ impl Set {
         match self {
             Set::Int(ints) => ints.memory_usage(),
             Set::Listpack(pack) => pack.memory_usage(),
-            Set::Table(table) => {
-                let seen = if samples == 0 { table.len() } else { samples.min(table.len()) };
-                let bytes: usize = table.iter().take(seen).map(|member| Member::allocated(member.len())).sum();
-                let members = (bytes * table.len()).checked_div(seen).unwrap_or(0);
-                size_of::<Table<Member>>() + table.memory_usage() + members
-            }
+            Set::Table(table) => size_of::<Table<Member>>() + members_memory(table, samples),
         }
     }
 
