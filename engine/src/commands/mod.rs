@@ -2,7 +2,9 @@
 
 use crate::command::Command;
 
+pub mod blocking;
+pub mod list;
 pub mod string;
 
 /// All families.
-pub const FAMILIES: &[&[&Command]] = &[string::COMMANDS];
+pub const FAMILIES: &[&[&Command]] = &[list::COMMANDS, string::COMMANDS];

@@ -5,8 +5,8 @@
 
 pub mod blob;
 pub mod btree;
-pub mod entry;
 pub mod element;
+pub mod entry;
 pub mod hash;
 pub mod heapstr;
 pub mod int;

@@ -1,0 +1,54 @@
+//! What the blocking commands share.
+
+use crate::args::Args;
+use crate::ctx::{BlockOn, CmdResult, Ctx, Outcome, TimeoutReply};
+use crate::error::CommandError;
+use crate::time::UnixMs;
+use crate::types::Kind;
+
+/// Reads a timeout in seconds, decimals allowed: the moment it ends, or `None` for 0, which waits for ever.
+///
+/// # Errors
+/// When it is no number, negative, or ends beyond the representable time.
+pub fn timeout(text: &[u8], now: UnixMs) -> Result<Option<UnixMs>, CommandError> {
+    let seconds = resp::number::parse_f64(text).ok_or(CommandError::TimeoutNotFloat)?;
+    let ms = (seconds * 1000.0).ceil();
+    // 2^63 is exact as a double; anything from there on does not fit.
+    if ms >= 9_223_372_036_854_775_808.0 {
+        return Err(CommandError::TimeoutOutOfRange);
+    }
+    let ms = ms as i64;
+    match ms {
+        ..0 => Err(CommandError::TimeoutNegative),
+        0 => Ok(None),
+        _ => now.0.checked_add(ms).map(|at| Some(UnixMs(at))).ok_or(CommandError::TimeoutOutOfRange),
+    }
+}
+
+/// Reads the next argument as [`timeout`] does.
+///
+/// # Errors
+/// As [`timeout`].
+pub fn next_timeout(args: &mut Args<'_>, now: UnixMs) -> Result<Option<UnixMs>, CommandError> {
+    timeout(args.next()?, now)
+}
+
+/// Has the client wait until one of `keys` holds a value of this kind; where it may not wait, the reply is that of
+/// a timeout.
+pub fn block(
+    ctx: &mut Ctx<'_>,
+    keys: &[&[u8]],
+    kind: Kind,
+    deadline: Option<UnixMs>,
+    on_timeout: TimeoutReply,
+) -> CmdResult {
+    if !ctx.may_block {
+        match on_timeout {
+            TimeoutReply::NullArray => ctx.out.null_array(),
+            TimeoutReply::Null => ctx.out.null(),
+        }
+        return Ok(Outcome::Done);
+    }
+    let keys = keys.iter().map(|&key| key.into()).collect();
+    Ok(Outcome::Block(Box::new(BlockOn { keys, deadline, on_timeout, kind, wakes_on_delete: false })))
+}
