@@ -1,1 +1,6 @@
+//! Black-box tests: what a client sees. Each module is a subject.
 
+mod connections;
+mod pipelines;
+mod protocol;
+mod sessions;
