@@ -12,6 +12,7 @@ use super::entry::Encoding;
 use super::intset::IntSet;
 use super::listpack::Listpack;
 use super::quicklist::Quicklist;
+use super::sorted_set::SortedSet;
 use super::table::Table;
 use crate::types::{Hash, List, Set, Zset};
 use std::ptr::NonNull;
@@ -93,6 +94,7 @@ macro_rules! boxed_form {
     };
 }
 boxed_form!(Quicklist, Quicklist::memory_usage);
+boxed_form!(SortedSet, SortedSet::memory_usage);
 boxed_form!(Table<Member>, members_memory);
 boxed_form!(Table<Field>, fields_memory);
 
@@ -141,6 +143,7 @@ forms! {
     HashListpack: Listpack,
     HashTable: Box<Table<Field>>,
     ZsetListpack: Listpack,
+    ZsetTree: Box<SortedSet>,
 }
 
 /// Which variant of a type's enum is which encoding. The forms have to be those of `forms!`.
@@ -172,25 +175,7 @@ macro_rules! packed {
     };
 }
 
-/// Types that have nothing in them yet. Replace with, for example,
-/// `packed!(Set { Listpack(Listpack) = SetListpack, Table(Box<…>) = SetTable });`, and list the forms above.
-macro_rules! placeholder {
-    ($type:ident = $encoding:ident) => {
-        // SAFETY: a type without size owns nothing.
-        unsafe impl Packed for $type {
-            fn fits(encoding: Encoding) -> bool {
-                encoding == Encoding::$encoding
-            }
-            fn pack(self) -> (Encoding, NonNull<u8>) {
-                (Encoding::$encoding, NonNull::dangling())
-            }
-            unsafe fn unpack(_: Encoding, _: NonNull<u8>) -> Self {
-                $type
-            }
-        }
-    };
-}
 packed!(List { Listpack(Listpack) = ListListpack, Quick(Box<Quicklist>) = ListQuick });
 packed!(Set { Int(IntSet) = SetInt, Listpack(Listpack) = SetListpack, Table(Box<Table<Member>>) = SetTable });
 packed!(Hash { Listpack(Listpack) = HashListpack, Table(Box<Table<Field>>) = HashTable });
-placeholder!(Zset = ZsetTree);
+packed!(Zset { Listpack(Listpack) = ZsetListpack, Tree(Box<SortedSet>) = ZsetTree });

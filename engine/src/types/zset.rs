@@ -418,7 +418,7 @@ impl Zset {
             Elem::Int(_) => true,
             Elem::Str(text) => resp::number::parse_f64(text).is_some(),
         });
-        if pack.len() % 2 != 0 || !scores_parse || !PackIter::over(&pack).map(|pair| pair.1).is_sorted() {
+        if !pack.len().is_multiple_of(2) || !scores_parse || !PackIter::over(&pack).map(|pair| pair.1).is_sorted() {
             return None;
         }
         let mut names: Vec<_> = PackIter::over(&pack).map(|(elem, _)| elem.to_vec()).collect();
@@ -587,7 +587,7 @@ mod tests {
 
     /// Some names are integers, some are not: a listpack stores them differently.
     fn name(n: u8) -> Vec<u8> {
-        if n % 3 == 0 { n.to_string().into_bytes() } else { format!("m{n}").into_bytes() }
+        if n.is_multiple_of(3) { n.to_string().into_bytes() } else { format!("m{n}").into_bytes() }
     }
 
     fn collect(zset: &Zset, ranks: Range<usize>, order: Order) -> Vec<(Vec<u8>, f64)> {
