@@ -559,6 +559,19 @@ impl KeySpec {
         KeySpec { flags, begin: Begin::Index(first), find: Find::Range { last, step, limit: 0 }, notes: None }
     }
 
+    /// Keys that cannot be told from the arguments' places.
+    #[must_use]
+    pub const fn unknown(flags: KeyFlags) -> Self {
+        KeySpec { flags, begin: Begin::Unknown, find: Find::Unknown, notes: None }
+    }
+
+    /// With a remark for COMMAND INFO.
+    #[must_use]
+    pub const fn notes(mut self, text: &'static str) -> Self {
+        self.notes = Some(text);
+        self
+    }
+
     /// A count at argument `count`, the keys right behind it.
     #[must_use]
     pub const fn counted(count: u32, flags: KeyFlags) -> Self {
@@ -587,6 +600,8 @@ pub struct InvalidArguments;
 pub struct Arg {
     /// Its name.
     pub name: &'static str,
+    /// What stands for it in a usage line, when that is not its name.
+    pub display: Option<&'static str>,
     /// Its kind.
     pub kind: ArgKind,
     /// The word that introduces it.
@@ -650,6 +665,7 @@ impl Arg {
     const fn new(name: &'static str, kind: ArgKind, args: &'static [Arg]) -> Self {
         Arg {
             name,
+            display: None,
             kind,
             token: None,
             optional: false,
@@ -711,6 +727,18 @@ impl Arg {
     #[must_use]
     pub const fn block(name: &'static str, args: &'static [Arg]) -> Self {
         Self::new(name, ArgKind::Block, args)
+    }
+    /// Shown under another name than its own in a usage line.
+    #[must_use]
+    pub const fn display(mut self, text: &'static str) -> Self {
+        self.display = Some(text);
+        self
+    }
+    /// Belongs to the key spec with this index, though it is no key itself.
+    #[must_use]
+    pub const fn in_spec(mut self, spec: u32) -> Self {
+        self.key_spec = Some(spec);
+        self
     }
     /// Introduced by a word.
     #[must_use]

@@ -24,6 +24,8 @@ pub mod keyspace;
 pub mod registry;
 pub mod rng;
 pub mod slot;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod types;
 

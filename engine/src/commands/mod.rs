@@ -3,6 +3,7 @@
 use crate::command::Command;
 
 pub mod blocking;
+pub mod deadline;
 pub mod list;
 pub mod string;
 

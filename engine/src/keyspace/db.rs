@@ -314,6 +314,21 @@ impl Db {
         self.insert(key, Value::String(Str::Int(n)), expiry);
     }
 
+    /// Replaces the string at `key` by the integer that `f` makes of it (`None`: there is no key); the deadline stays. INCR
+    /// and its like: one lookup.
+    ///
+    /// # Errors
+    /// [`CommandError::WrongType`], or what `f` returns.
+    pub fn update_integer(
+        &mut self,
+        key: &[u8],
+        f: impl FnOnce(Option<StrRef<'_>>) -> Result<i64, CommandError>,
+    ) -> Result<i64, CommandError> {
+        let n = f(self.string_for_write(key)?)?;
+        self.set_integer(key, n, Expiry::Keep);
+        Ok(n)
+    }
+
     /// Sets `key` to `value`; what it held is dropped (take it out first with [`remove`](Self::remove) to free it elsewhere).
     pub fn insert(&mut self, key: &[u8], value: Value, expiry: Expiry) {
         let before = self.live(key).map(|item| item.deadline);
