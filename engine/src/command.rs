@@ -107,7 +107,9 @@ impl<H> Command<H> {
     /// All ACL categories: the declared ones and those that follow from flags and group, as in Redis.
     #[must_use]
     pub fn categories(&self) -> Acl {
-        let mut acl = self.acl | self.group.category();
+        // A container by itself does nothing: it carries no flag, and no category of its group.
+        let group = if self.flags.is_empty() { Acl::empty() } else { self.group.category() };
+        let mut acl = self.acl | group;
         let implied = [
             (Flags::WRITE, Acl::WRITE),
             (Flags::ADMIN, Acl::ADMIN | Acl::DANGEROUS),

@@ -211,6 +211,9 @@ impl Server {
     /// Ends CLIENT PAUSE: whoever was held back goes on.
     pub fn end_pause(&mut self) {
         self.pause = None;
+        for db in &mut self.engine.dbs {
+            db.removes_expired = true;
+        }
         for id in self.clients.ids() {
             let Some(client) = self.clients.get_mut(id) else { continue };
             if client.paused && client.closing == Closing::No {

@@ -81,6 +81,8 @@ pub struct Server {
     pub pool: Pool,
     /// The client whose command runs.
     pub running: Option<ClientId>,
+    /// Bytes pending and allocated in the query buffer of the client whose command runs.
+    pub running_query: (usize, usize),
     /// Inside of EXEC: waiting clients are served at its end.
     pub in_unit: bool,
     /// Messages to the running client that follow its reply.
@@ -156,6 +158,7 @@ impl Server {
             bio,
             pool: Pool::default(),
             running: None,
+            running_query: (0, 0),
             in_unit: false,
             pending_push: Vec::new(),
             poll,

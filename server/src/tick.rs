@@ -296,6 +296,7 @@ fn run_requests(server: &mut Server, id: ClientId, requests: &mut [Request], spa
             break;
         }
         if request.count > 0 {
+            server.running_query = (query.len() - done, query.capacity());
             let flow = if let Some(words) = &request.inline {
                 let argv: Argv<'_> = words.iter().map(Vec::as_slice).collect();
                 server.request(id, &argv)

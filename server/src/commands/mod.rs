@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod connection;
+pub mod introspection;
 pub mod pubsub;
 pub mod transaction;
 
@@ -17,7 +18,8 @@ use engine::error::CommandError;
 pub type HostCommand = Command<HostFn>;
 
 /// All families.
-const FAMILIES: &[&[&HostCommand]] = &[connection::COMMANDS, client::COMMANDS, pubsub::COMMANDS, transaction::COMMANDS];
+const FAMILIES: &[&[&HostCommand]] =
+    &[connection::COMMANDS, client::COMMANDS, introspection::COMMANDS, pubsub::COMMANDS, transaction::COMMANDS];
 
 /// Every command of the engine and of the server.
 #[must_use]

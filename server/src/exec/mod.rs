@@ -230,7 +230,7 @@ impl Server {
         let now = self.clock.now();
         let client = self.clients.running(id);
         let protocol = client.protocol;
-        let db = client.db as usize;
+        let (db, no_touch) = (client.db as usize, client.no_touch);
         client.last_run = Some(command as u32);
         if !self.monitors.is_empty() {
             self.feed_monitors(id, command, argv);
@@ -239,6 +239,7 @@ impl Server {
         let result = match run {
             Run::Data(run) => {
                 let may_block = origin != Origin::Exec;
+                self.engine.dbs[db].touches = !no_touch;
                 self.engine.run(run, argv, db, now, may_block, Writer::new(out, protocol))
             }
             Run::Host(HostFn(run)) => {
