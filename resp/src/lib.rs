@@ -1,16 +1,9 @@
-//! The Redis wire protocol.
+//! The Redis wire protocol, RESP2 and RESP3.
 
 pub mod inline;
 pub mod number;
 pub mod request;
 pub mod writer;
 
-/// Protocol version of a connection.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Default)]
-pub enum Protocol {
-    /// RESP2.
-    #[default]
-    Resp2,
-    /// RESP3.
-    Resp3,
-}
+pub use request::{Decoded, Decoder, Limits, ProtocolError, Span};
+pub use writer::{Deferred, Protocol, Writer};

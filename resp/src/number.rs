@@ -1,17 +1,82 @@
-//! Numbers.
+//! Numbers as text, by Redis' exact rules: what it accepts as an integer, a score or an amount of memory, and which of the
+//! many texts of a double it prints.
 
-/// Strict integer.
+mod double;
+
+pub use double::{F64Text, format_f64, format_f64_17g, parse_f64};
+
+/// Longest text of an `i64`: a sign and 19 digits.
+pub const I64_BYTES_MAX: usize = 20;
+
+/// Reads an integer in its one canonical form: no blanks, no `+`, no leading zeros, no `-0`.
+#[inline]
 #[must_use]
-pub fn parse_i64(bytes: &[u8]) -> Option<i64> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let n: i64 = text.parse().ok()?;
-    let mut buffer = itoa::Buffer::new();
-    (buffer.format(n) == text).then_some(n)
+pub fn parse_i64(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    match digits {
+        [b'0'] if !negative => return Some(0),
+        [b'1'..=b'9', ..] if digits.len() <= 19 => {}
+        _ => return None,
+    }
+    let magnitude = parse_digits(digits)?;
+    if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
 }
 
-/// Double; no NaN.
+/// Reads an unsigned integer in its one canonical form, up to `u64::MAX`.
+#[inline]
 #[must_use]
-pub fn parse_f64(bytes: &[u8]) -> Option<f64> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    text.parse().ok().filter(|n: &f64| !n.is_nan())
+pub fn parse_u64(text: &[u8]) -> Option<u64> {
+    match text {
+        [b'0'] => Some(0),
+        [b'1'..=b'9', ..] if text.len() <= 20 => parse_digits(text),
+        _ => None,
+    }
+}
+
+#[inline]
+fn parse_digits(digits: &[u8]) -> Option<u64> {
+    let mut number = 0u64;
+    // 19 digits cannot overflow; the twentieth can.
+    for &byte in digits.iter().take(19) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number * 10 + u64::from(digit);
+    }
+    for &byte in digits.iter().skip(19) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number.checked_mul(10)?.checked_add(u64::from(digit))?;
+    }
+    Some(number)
+}
+
+/// Reads an amount of memory, in bytes: digits and one of `b k kb m mb g gb`, upper or lower case.
+/// `k` is 1000, `kb` is 1024. `None` for anything else, negative amounts, and more than `u64::MAX` bytes.
+#[must_use]
+pub fn parse_memory(text: &[u8]) -> Option<u64> {
+    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(end);
+    let factor: u64 = match unit.to_ascii_lowercase().as_slice() {
+        b"" | b"b" => 1,
+        b"k" => 1000,
+        b"kb" => 1024,
+        b"m" => 1_000_000,
+        b"mb" => 1024 * 1024,
+        b"g" => 1_000_000_000,
+        b"gb" => 1024 * 1024 * 1024,
+        _ => return None,
+    };
+    if digits.is_empty() {
+        return None;
+    }
+    let number =
+        digits.iter().try_fold(0u64, |number, digit| number.checked_mul(10)?.checked_add(u64::from(digit - b'0')))?;
+    number.checked_mul(factor)
 }

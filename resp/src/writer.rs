@@ -1,106 +1,357 @@
-//! Replies.
-use crate::Protocol;
-use std::fmt::Display;
+//! Replies to bytes. Nothing but [`Writer`] knows that a null is `$-1` in RESP2 and `_` in RESP3, or that a RESP2 map is
+//! an array of twice the length.
 
-/// Writes replies.
+use std::fmt::{self, Display, Write as _};
+
+use crate::number;
+
+/// The protocol that a client speaks; `HELLO` changes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Protocol {
+    /// Five types, since Redis 1.2.
+    #[default]
+    Resp2,
+    /// Maps, sets, doubles, booleans, pushes, attributes; since Redis 6.
+    Resp3,
+}
+
+/// Appends replies to a client's output buffer.
+///
+/// Aggregates write their header only: after `array(2)` the caller writes two replies.
+#[derive(Debug)]
 pub struct Writer<'a> {
     out: &'a mut Vec<u8>,
     protocol: Protocol,
 }
 
+/// A place in the output where a header is to be written once the number of elements is known.
+/// Ends with one of [`Writer::finish_array`], [`Writer::finish_map`], [`Writer::finish_set`] or [`Writer::cancel`].
+#[must_use = "an unfinished aggregate leaves a hole in the reply"]
+#[derive(Debug)]
+pub struct Deferred {
+    at: usize,
+}
+
+/// Room left for a deferred header: `*9\r\n`. The body is moved only if the header comes out longer.
+const DEFERRED_BYTES: usize = 4;
+
+/// Longest header: a type byte, 20 characters of a number, CR LF.
+const HEADER_BYTES_MAX: usize = 23;
+
 impl<'a> Writer<'a> {
-    /// New.
+    /// A writer that appends to `out`.
+    #[inline]
     pub fn new(out: &'a mut Vec<u8>, protocol: Protocol) -> Self {
-        Writer { out, protocol }
+        Self { out, protocol }
     }
-    /// Protocol.
+
+    /// The protocol that replies are written in.
+    #[inline]
+    #[must_use]
     pub fn protocol(&self) -> Protocol {
         self.protocol
     }
-    /// Sets it.
+
+    /// Goes on in another protocol: what `HELLO` does before its own reply.
     pub fn set_protocol(&mut self, protocol: Protocol) {
         self.protocol = protocol;
     }
-    /// Buffer.
+
+    /// Bytes in the output buffer, earlier replies included.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Whether the output buffer is empty.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.out.is_empty()
+    }
+
+    /// The output buffer.
+    #[inline]
     pub fn buffer(&mut self) -> &mut Vec<u8> {
         self.out
     }
-    fn line(&mut self, kind: u8, n: i64) {
-        self.out.push(kind);
-        self.out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
-        self.out.extend_from_slice(b"\r\n");
-    }
-    /// Simple.
+
+    /// A status, `+text`. CR and LF in the text become blanks.
     pub fn simple(&mut self, text: &str) {
         self.out.push(b'+');
+        let from = self.out.len();
         self.out.extend_from_slice(text.as_bytes());
-        self.out.extend_from_slice(b"\r\n");
+        self.end_line(from);
     }
-    /// OK.
+
+    /// `+OK`.
+    #[inline]
     pub fn ok(&mut self) {
         self.out.extend_from_slice(b"+OK\r\n");
     }
-    /// Error.
+
+    /// An error. `text` begins with its code (`ERR no such key`); the `-` is added here. Line ends at the end of the text
+    /// are dropped, CR and LF within it become blanks.
     pub fn error(&mut self, text: impl Display) {
-        let t = text.to_string().replace(['\r', '\n'], " ");
         self.out.push(b'-');
-        self.out.extend_from_slice(t.as_bytes());
-        self.out.extend_from_slice(b"\r\n");
+        let from = self.out.len();
+        self.display(text);
+        while self.out.len() > from && matches!(self.out.last(), Some(b'\r' | b'\n')) {
+            self.out.pop();
+        }
+        self.end_line(from);
     }
-    /// Integer.
-    pub fn integer(&mut self, n: i64) {
-        self.line(b':', n);
-    }
-    /// Bulk.
-    pub fn bulk(&mut self, b: &[u8]) {
-        self.line(b'$', b.len() as i64);
-        self.out.extend_from_slice(b);
-        self.out.extend_from_slice(b"\r\n");
-    }
-    /// Bulk integer.
-    pub fn bulk_integer(&mut self, n: i64) {
-        let mut b = itoa::Buffer::new();
-        let t = b.format(n);
-        self.bulk(t.as_bytes());
-    }
-    /// Bulk of displayed.
-    pub fn bulk_display(&mut self, d: impl Display) {
-        self.bulk(d.to_string().as_bytes());
-    }
-    /// Null.
-    pub fn null(&mut self) {
-        self.out.extend_from_slice(if self.protocol == Protocol::Resp2 { b"$-1\r\n" } else { b"_\r\n" });
-    }
-    /// Null array.
-    pub fn null_array(&mut self) {
-        self.out.extend_from_slice(if self.protocol == Protocol::Resp2 { b"*-1\r\n" } else { b"_\r\n" });
-    }
-    /// Array.
-    pub fn array(&mut self, n: usize) {
-        self.line(b'*', n as i64);
-    }
-    /// Map.
-    pub fn map(&mut self, n: usize) {
-        if self.protocol == Protocol::Resp2 { self.line(b'*', 2 * n as i64) } else { self.line(b'%', n as i64) }
-    }
-    /// Set.
-    pub fn set(&mut self, n: usize) {
-        self.line(if self.protocol == Protocol::Resp2 { b'*' } else { b'~' }, n as i64);
-    }
-    /// Push.
-    pub fn push(&mut self, n: usize) {
-        self.line(if self.protocol == Protocol::Resp2 { b'*' } else { b'>' }, n as i64);
-    }
-    /// Verbatim.
-    pub fn verbatim(&mut self, ext: &str, b: &[u8]) {
-        if self.protocol == Protocol::Resp2 {
-            self.bulk(b)
-        } else {
-            self.line(b'=', b.len() as i64 + 4);
-            self.out.extend_from_slice(ext.as_bytes());
-            self.out.push(b':');
-            self.out.extend_from_slice(b);
-            self.out.extend_from_slice(b"\r\n");
+
+    /// An integer.
+    #[inline]
+    pub fn integer(&mut self, number: i64) {
+        match number {
+            0 => self.out.extend_from_slice(b":0\r\n"),
+            1 => self.out.extend_from_slice(b":1\r\n"),
+            _ => self.header(b':', number),
         }
     }
+
+    /// A string of bytes.
+    #[inline]
+    pub fn bulk(&mut self, bytes: &[u8]) {
+        self.out.reserve(bytes.len() + HEADER_BYTES_MAX + 2);
+        self.length(b'$', bytes.len());
+        self.out.extend_from_slice(bytes);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// What `text` displays as, as a string of bytes.
+    pub fn bulk_display(&mut self, text: impl Display) {
+        // Most texts are short: room for a length of two digits, more is made when needed.
+        let at = self.out.len();
+        self.out.extend_from_slice(b"$00\r\n");
+        let from = self.out.len();
+        self.display(text);
+        let len = self.out.len() - from;
+        let mut header = [0; HEADER_BYTES_MAX];
+        let header = header_text(&mut header, b'$', len as i64);
+        self.replace_header(at, from - at, header);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// A number as a string of bytes.
+    pub fn bulk_integer(&mut self, number: i64) {
+        let mut digits = itoa::Buffer::new();
+        self.bulk(digits.format(number).as_bytes());
+    }
+
+    /// No value: `$-1` or `_`.
+    #[inline]
+    pub fn null(&mut self) {
+        self.out.extend_from_slice(match self.protocol {
+            Protocol::Resp2 => b"$-1\r\n",
+            Protocol::Resp3 => b"_\r\n",
+        });
+    }
+
+    /// No value where RESP2 has an array: `*-1` or `_`.
+    #[inline]
+    pub fn null_array(&mut self) {
+        self.out.extend_from_slice(match self.protocol {
+            Protocol::Resp2 => b"*-1\r\n",
+            Protocol::Resp3 => b"_\r\n",
+        });
+    }
+
+    /// The header of an array of `len` elements.
+    #[inline]
+    pub fn array(&mut self, len: usize) {
+        self.length(b'*', len);
+    }
+
+    /// The header of a map; RESP2 knows an array of keys and values in turn.
+    #[inline]
+    pub fn map(&mut self, pairs: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.length(b'*', pairs * 2),
+            Protocol::Resp3 => self.length(b'%', pairs),
+        }
+    }
+
+    /// The header of a set; RESP2 knows an array.
+    #[inline]
+    pub fn set(&mut self, len: usize) {
+        self.length(if self.protocol == Protocol::Resp3 { b'~' } else { b'*' }, len);
+    }
+
+    /// The header of a message that answers no request; RESP2 knows an array.
+    #[inline]
+    pub fn push(&mut self, len: usize) {
+        self.length(if self.protocol == Protocol::Resp3 { b'>' } else { b'*' }, len);
+    }
+
+    /// The header of attributes of the reply that follows them.
+    ///
+    /// # Panics
+    /// In RESP2, which has no attributes: the caller asks [`Writer::protocol`] first.
+    pub fn attribute(&mut self, pairs: usize) {
+        assert!(self.protocol == Protocol::Resp3, "attributes exist in RESP3 only");
+        self.length(b'|', pairs);
+    }
+
+    /// A double; RESP2 knows the same text as a string.
+    pub fn double(&mut self, number: f64) {
+        let text = number::format_f64(number);
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text.as_bytes()),
+            Protocol::Resp3 => self.line(b',', text.as_bytes()),
+        }
+    }
+
+    /// A boolean; RESP2 knows 1 and 0.
+    pub fn boolean(&mut self, yes: bool) {
+        self.out.extend_from_slice(match (self.protocol, yes) {
+            (Protocol::Resp2, false) => b":0\r\n",
+            (Protocol::Resp2, true) => b":1\r\n",
+            (Protocol::Resp3, false) => b"#f\r\n",
+            (Protocol::Resp3, true) => b"#t\r\n",
+        });
+    }
+
+    /// An integer of any size, given as its digits; RESP2 knows a string.
+    pub fn big_number(&mut self, digits: &str) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(digits.as_bytes()),
+            Protocol::Resp3 => {
+                self.out.push(b'(');
+                let from = self.out.len();
+                self.out.extend_from_slice(digits.as_bytes());
+                self.end_line(from);
+            }
+        }
+    }
+
+    /// Text for people, with its format (`txt`, `mkd`); RESP2 knows a string.
+    ///
+    /// # Panics
+    /// When `format` has not three bytes.
+    pub fn verbatim(&mut self, format: &str, bytes: &[u8]) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(bytes),
+            Protocol::Resp3 => {
+                assert!(format.len() == 3, "a verbatim format has three bytes");
+                self.out.reserve(bytes.len() + HEADER_BYTES_MAX + 6);
+                self.length(b'=', bytes.len() + 4);
+                self.out.extend_from_slice(format.as_bytes());
+                self.out.push(b':');
+                self.out.extend_from_slice(bytes);
+                self.out.extend_from_slice(b"\r\n");
+            }
+        }
+    }
+
+    /// Bytes that are already encoded.
+    #[inline]
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// Begins an aggregate whose length is not yet known.
+    pub fn deferred(&mut self) -> Deferred {
+        let at = self.out.len();
+        self.out.extend_from_slice(&[0; DEFERRED_BYTES]);
+        Deferred { at }
+    }
+
+    /// Ends a deferred aggregate as an array of `len` elements.
+    pub fn finish_array(&mut self, deferred: Deferred, len: usize) {
+        self.finish(deferred, b'*', len);
+    }
+
+    /// Ends a deferred aggregate as a map of `pairs` pairs.
+    pub fn finish_map(&mut self, deferred: Deferred, pairs: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.finish(deferred, b'*', pairs * 2),
+            Protocol::Resp3 => self.finish(deferred, b'%', pairs),
+        }
+    }
+
+    /// Ends a deferred aggregate as a set of `len` elements.
+    pub fn finish_set(&mut self, deferred: Deferred, len: usize) {
+        self.finish(deferred, if self.protocol == Protocol::Resp3 { b'~' } else { b'*' }, len);
+    }
+
+    /// Takes back a deferred aggregate and all that was written after it began: for a mistake found on the way.
+    pub fn cancel(&mut self, deferred: Deferred) {
+        self.out.truncate(deferred.at);
+    }
+
+    fn finish(&mut self, deferred: Deferred, kind: u8, len: usize) {
+        let mut header = [0; HEADER_BYTES_MAX];
+        let header = header_text(&mut header, kind, len as i64);
+        self.replace_header(deferred.at, DEFERRED_BYTES, header);
+    }
+
+    /// Puts `header` in place of the `room` bytes at `at`.
+    fn replace_header(&mut self, at: usize, room: usize, header: &[u8]) {
+        debug_assert!(at + room <= self.out.len(), "the place of the header is still part of the output");
+        if header.len() == room {
+            self.out[at..at + room].copy_from_slice(header);
+        } else {
+            self.out.splice(at..at + room, header.iter().copied());
+        }
+    }
+
+    #[inline]
+    fn length(&mut self, kind: u8, len: usize) {
+        match len {
+            0..=9 => self.out.extend_from_slice(&[kind, b'0' + len as u8, b'\r', b'\n']),
+            10..=99 => {
+                self.out.extend_from_slice(&[kind, b'0' + (len / 10) as u8, b'0' + (len % 10) as u8, b'\r', b'\n']);
+            }
+            _ => self.header(kind, len as i64),
+        }
+    }
+
+    fn header(&mut self, kind: u8, number: i64) {
+        let mut header = [0; HEADER_BYTES_MAX];
+        let header = header_text(&mut header, kind, number);
+        self.out.extend_from_slice(header);
+    }
+
+    fn line(&mut self, kind: u8, text: &[u8]) {
+        self.out.push(kind);
+        self.out.extend_from_slice(text);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    fn display(&mut self, text: impl Display) {
+        struct Bytes<'b>(&'b mut Vec<u8>);
+        impl fmt::Write for Bytes<'_> {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                self.0.extend_from_slice(text.as_bytes());
+                Ok(())
+            }
+        }
+        // Only a broken `Display` fails; what it wrote stands.
+        let _ = write!(Bytes(self.out), "{text}");
+    }
+
+    /// Makes one line of what was written since `from`, and ends it.
+    fn end_line(&mut self, from: usize) {
+        let mut at = from;
+        while let Some(found) = memchr::memchr2(b'\r', b'\n', &self.out[at..]) {
+            self.out[at + found] = b' ';
+            at += found + 1;
+        }
+        self.out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// `kind`, `number`, CR LF.
+fn header_text(buffer: &mut [u8; HEADER_BYTES_MAX], kind: u8, number: i64) -> &[u8] {
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(number).as_bytes();
+    let end = 1 + digits.len();
+    buffer[0] = kind;
+    buffer[1..end].copy_from_slice(digits);
+    buffer[end..end + 2].copy_from_slice(b"\r\n");
+    &buffer[..end + 2]
 }
