@@ -115,6 +115,7 @@ impl Engine {
         self.effects.begin(db);
         let (selected, others) = Keyspaces::split(&mut self.dbs, db, now);
         selected.begin(now);
+        selected.set_access_clock(self.config.access_clock);
         selected.set_interest(&self.effects.interest);
         let mut ctx = Ctx {
             db: selected,

@@ -1,14 +1,28 @@
 //! One database. Whoever looks a key up finds it missing once its deadline has passed, and removes it on the way.
+//!
+//! A read of a string touches two cache lines, one of the table and one of the entry, and allocates nothing; a write
+//! of one with the same size changes the entry in place.
 
-use std::collections::HashMap;
-use std::ops::{Deref, DerefMut};
-
+use super::clock;
+use super::deadlines::Deadlines;
+use crate::config::AccessClock;
+use crate::ds::entry::{Encoding, Entry, EntryRef, HeapMut, NewValue, OldValue, StoredStr};
+use crate::ds::hash::hash;
+use crate::ds::table::{Occupied, Place, Stats, Table, position};
 use crate::effects::{EventClass, Interest};
 use crate::error::CommandError;
 use crate::rng::Rng;
 use crate::time::UnixMs;
-use crate::types::string::StrRef;
+use crate::types::string::{StrRef, integer};
 use crate::types::{Collection, Kind, Str, Value};
+
+pub use crate::ds::entry::{Mut, Ref};
+
+/// Longest string whose encoding is called `embstr`, in bytes.
+const EMBSTR_MAX: usize = 44;
+
+/// Groups of keys that one step of active expiry looks at in vain, at most.
+const VAIN_VISITS: usize = 16;
 
 /// What becomes of a key's deadline when its value is replaced.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -32,21 +46,22 @@ pub struct Notes {
     pub created: Vec<Box<[u8]>>,
 }
 
-#[derive(Debug)]
-struct Item {
-    value: Value,
-    deadline: Option<UnixMs>,
-    accessed: UnixMs,
-}
-
 /// A database.
 #[derive(Debug)]
 pub struct Db {
-    items: HashMap<Box<[u8]>, Item>,
+    table: Table<Entry>,
+    deadlines: Deadlines,
     now: UnixMs,
+    access: AccessClock,
+    /// Clock of a key that is created now, and under LRU of one that is accessed now.
+    clock: u32,
+    /// State of the generator that decides whether a frequency counter grows.
+    dice: u64,
     wanted: EventClass,
     /// What lookups noticed since the last time somebody took it.
     pub notes: Notes,
+    /// What was replaced or has expired.
+    pub waste: Waste,
     /// Reads that found their key.
     pub hits: u64,
     /// Reads that did not.
@@ -60,14 +75,57 @@ pub struct Db {
 impl Default for Db {
     fn default() -> Self {
         Db {
-            items: HashMap::new(),
+            table: Table::new(),
+            deadlines: Deadlines::default(),
             now: UnixMs(0),
+            access: AccessClock::Lru,
+            clock: 0,
+            dice: 0x9e37_79b9_7f4a_7c15,
             wanted: EventClass::empty(),
             notes: Notes::default(),
+            waste: Waste::default(),
             hits: 0,
             misses: 0,
             removes_expired: true,
             touches: true,
+        }
+    }
+}
+
+/// A value that nobody needs any more. Dropping it frees it, which takes time for one of many parts; any thread may do so.
+#[derive(Debug)]
+#[expect(dead_code, reason = "kept to be dropped")]
+pub struct Garbage(Old);
+
+#[derive(Debug)]
+#[expect(dead_code, reason = "kept to be dropped")]
+enum Old {
+    Value(OldValue),
+    Entry(Entry),
+}
+
+/// Where values of many parts go that were replaced or have expired. By default they are freed at once.
+#[derive(Debug, Default)]
+pub struct Waste {
+    /// Whether they are kept in `garbage`, for somebody else to take and free.
+    pub kept: bool,
+    /// What was kept.
+    pub garbage: Vec<Garbage>,
+}
+
+impl Waste {
+    fn value(&mut self, old: OldValue) {
+        if self.kept
+            && let OldValue::Packed(owned) = &old
+            && has_many_parts(owned.encoding())
+        {
+            self.garbage.push(Garbage(Old::Value(old)));
+        }
+    }
+
+    fn entry(&mut self, entry: Entry) {
+        if self.kept && has_many_parts(entry.as_ref().encoding()) {
+            self.garbage.push(Garbage(Old::Entry(entry)));
         }
     }
 }
@@ -78,7 +136,7 @@ pub enum ValueRef<'a> {
     /// A string.
     String(StrRef<'a>),
     /// Anything else.
-    Other(&'a Value),
+    Other(CollectionRef<'a>),
 }
 
 impl ValueRef<'_> {
@@ -92,67 +150,140 @@ impl ValueRef<'_> {
     }
 }
 
-/// A collection that is being read.
-#[derive(Debug)]
-pub struct Ref<'a, T>(&'a T);
+/// A list, set, hash, sorted set or stream that is being read.
+#[derive(Copy, Clone, Debug)]
+pub struct CollectionRef<'a>(EntryRef<'a>);
 
-impl<T> Deref for Ref<'_, T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        self.0
+impl<'a> CollectionRef<'a> {
+    /// Its type.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        kind(self.0.encoding())
+    }
+
+    /// How it is stored, as OBJECT ENCODING names it.
+    #[must_use]
+    pub fn encoding(self) -> &'static str {
+        encoding_name(self.0)
+    }
+
+    /// The collection, if it is of this type.
+    #[must_use]
+    pub fn get<T: Collection>(self) -> Option<Ref<'a, T>> {
+        self.0.read()
     }
 }
 
-/// A collection that is being changed. Remove the key when nothing is left in it.
-#[derive(Debug)]
-pub struct Mut<'a, T>(&'a mut T);
-
-impl<T> Deref for Mut<'_, T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        self.0
+fn kind(encoding: Encoding) -> Kind {
+    match encoding {
+        Encoding::StrInline | Encoding::StrInt | Encoding::StrHeap => Kind::String,
+        Encoding::ListListpack | Encoding::ListQuick => Kind::List,
+        Encoding::SetInt | Encoding::SetListpack | Encoding::SetTable => Kind::Set,
+        Encoding::HashListpack | Encoding::HashListpackEx | Encoding::HashTable => Kind::Hash,
+        Encoding::ZsetListpack | Encoding::ZsetTree => Kind::Zset,
+        Encoding::Stream => Kind::Stream,
     }
 }
 
-impl<T> DerefMut for Mut<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        self.0
+fn encoding_name(entry: EntryRef<'_>) -> &'static str {
+    match entry.encoding() {
+        Encoding::StrInt => "int",
+        Encoding::StrInline => match entry.string() {
+            Some(StoredStr::Bytes(bytes)) if bytes.len() <= EMBSTR_MAX => "embstr",
+            _ => "raw",
+        },
+        Encoding::StrHeap => "raw",
+        Encoding::ListListpack | Encoding::SetListpack | Encoding::HashListpack | Encoding::ZsetListpack => "listpack",
+        Encoding::HashListpackEx => "listpackex",
+        Encoding::ListQuick => "quicklist",
+        Encoding::SetInt => "intset",
+        Encoding::SetTable | Encoding::HashTable => "hashtable",
+        Encoding::ZsetTree => "skiplist",
+        Encoding::Stream => "stream",
+    }
+}
+
+/// Whether a value has so many parts that freeing it can take long.
+fn has_many_parts(encoding: Encoding) -> bool {
+    matches!(
+        encoding,
+        Encoding::ListQuick | Encoding::SetTable | Encoding::HashTable | Encoding::ZsetTree | Encoding::Stream
+    )
+}
+
+fn str_ref(string: StoredStr<'_>) -> StrRef<'_> {
+    match string {
+        StoredStr::Int(n) => StrRef::Int(n),
+        StoredStr::Bytes(bytes) => StrRef::Bytes(bytes),
+    }
+}
+
+fn value_ref(entry: EntryRef<'_>) -> ValueRef<'_> {
+    match entry.string() {
+        Some(string) => ValueRef::String(str_ref(string)),
+        None => ValueRef::Other(CollectionRef(entry)),
+    }
+}
+
+/// The value that an entry held, by itself.
+fn value(mut entry: Entry) -> Value {
+    if let Some(string) = entry.as_ref().string() {
+        return Value::String(match string {
+            StoredStr::Int(n) => Str::Int(n),
+            StoredStr::Bytes(bytes) => Str::Bytes(bytes.to_vec()),
+        });
+    }
+    match entry.take_value() {
+        OldValue::Packed(owned) => Value::from_packed(owned),
+        OldValue::Nothing | OldValue::Heap(_) => unreachable!("it is no string"),
     }
 }
 
 /// The bytes of a string that is being changed in place (APPEND, SETRANGE, SETBIT).
 #[derive(Debug)]
-pub struct StrBuf<'a>(&'a mut Vec<u8>);
+pub struct StrBuf<'a>(HeapMut<'a>);
 
 impl StrBuf<'_> {
     /// The bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        self.0
+        self.0.bytes()
     }
     /// The bytes, to be overwritten.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        self.0
+        self.0.bytes_mut()
     }
     /// Appends.
     pub fn extend(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
+        self.0.extend(bytes);
     }
     /// Grows to `len` bytes, zero-filled. Never shrinks.
     pub fn grow(&mut self, len: usize) {
-        if len > self.0.len() {
-            self.0.resize(len, 0);
-        }
+        self.0.grow(len);
     }
 }
 
 impl Db {
     /// The time and the wishes that hold for the lookups of the next command.
+    #[inline]
     pub fn begin(&mut self, now: UnixMs) {
-        self.now = now;
+        if self.now != now {
+            self.now = now;
+            self.clock = clock::fresh(self.access, now);
+        }
+    }
+
+    /// How the access clocks of keys are kept. Clocks that were written in the other way are not converted, as in Redis.
+    #[inline]
+    pub fn set_access_clock(&mut self, access: AccessClock) {
+        if self.access != access {
+            self.access = access;
+            self.clock = clock::fresh(access, self.now);
+        }
     }
 
     /// What the notes shall contain.
+    #[inline]
     pub fn set_interest(&mut self, interest: &Interest) {
         self.wanted = interest.events;
     }
@@ -160,51 +291,126 @@ impl Db {
     /// Number of keys, those included whose time has passed and that nobody has looked up since.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.items.len()
+        self.table.len()
     }
 
     /// Whether there are no keys.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.table.is_empty()
     }
 
     /// Number of keys with a deadline.
     #[must_use]
     pub fn expires(&self) -> usize {
-        self.items.values().filter(|item| item.deadline.is_some()).count()
+        self.deadlines.count()
     }
 
-    /// The live item of `key`, removed or hidden when its time has passed.
-    fn live(&mut self, key: &[u8]) -> Option<&mut Item> {
-        let item = self.items.get(key)?;
+    /// Asks the processor for the first cache line that looking `key` up needs; hand the result to
+    /// [`prefetch_entry`](Self::prefetch_entry) when the line has had time to arrive.
+    #[inline]
+    #[must_use]
+    pub fn prefetch(&self, key: &[u8]) -> u64 {
+        let hash = hash(key);
+        self.table.prefetch_bucket(hash);
+        hash
+    }
+
+    /// Asks the processor for the second cache line: the entry itself.
+    #[inline]
+    pub fn prefetch_entry(&self, hash: u64) {
+        self.table.prefetch_element(hash);
+    }
+
+    /// Called before anything about the keys of a bucket changes: a snapshot that shares the table with us would save the
+    /// bucket first.
+    #[inline(always)]
+    fn about_to_change(&mut self, hash: u64) {
+        let _ = hash;
+    }
+
+    /// The live entry of `key`, removed or hidden when its time has passed.
+    #[inline]
+    fn live(&mut self, key: &[u8]) -> Option<Occupied<'_, Entry>> {
+        let hash = hash(key);
+        if self.table.is_rehashing() {
+            self.table.rehash_step(1);
+        }
+        let place = self.table.find_mut(hash, key)?;
         // A key expires strictly after its deadline.
-        if item.deadline.is_some_and(|deadline| deadline < self.now) {
+        if place.get().deadline().is_some_and(|deadline| deadline < self.now.0) {
             if self.removes_expired {
-                self.items.remove(key);
+                self.deadlines.removed();
                 self.notes.expired.push(key.into());
+                self.waste.entry(place.remove());
             }
             return None;
         }
-        self.items.get_mut(key)
+        Some(place)
+    }
+
+    /// As [`live`](Self::live), before a change.
+    #[inline]
+    fn live_write(&mut self, key: &[u8]) -> Option<Occupied<'_, Entry>> {
+        self.about_to_change(hash(key));
+        self.live(key)
     }
 
     /// As [`live`](Self::live), counted as a read.
-    fn live_read(&mut self, key: &[u8]) -> Option<&mut Item> {
-        if self.live(key).is_none() {
-            self.misses += 1;
-            if self.wanted.contains(EventClass::KEY_MISS) {
-                self.notes.missed.push(key.into());
+    #[inline]
+    fn live_read(&mut self, key: &[u8]) -> Option<EntryRef<'_>> {
+        let hash = hash(key);
+        if self.table.is_rehashing() {
+            self.table.rehash_step(1);
+        }
+        if let Some(mut place) = self.table.find_mut(hash, key) {
+            let entry = place.get();
+            if entry.deadline().is_none_or(|deadline| deadline >= self.now.0) {
+                self.hits += 1;
+                if self.touches {
+                    let clock = match self.access {
+                        AccessClock::Lru => self.clock,
+                        access => clock::accessed(access, entry.clock(), self.now, || roll(&mut self.dice)),
+                    };
+                    place.get_mut().set_clock(clock);
+                }
+                return Some(place.into_ref());
             }
-            return None;
+            if self.removes_expired {
+                self.deadlines.removed();
+                self.notes.expired.push(key.into());
+                self.waste.entry(place.remove());
+            }
         }
-        self.hits += 1;
-        let (now, touches) = (self.now, self.touches);
-        let item = self.items.get_mut(key)?;
-        if touches {
-            item.accessed = now;
+        self.misses += 1;
+        if self.wanted.contains(EventClass::KEY_MISS) {
+            self.notes.missed.push(key.into());
         }
-        Some(item)
+        None
+    }
+
+    /// The place of `key`, created with a fresh value when the key is missing or its time has passed.
+    fn place_or_create(&mut self, key: &[u8], fresh: impl FnOnce() -> NewValue<'static>) -> Occupied<'_, Entry> {
+        let hash = hash(key);
+        self.about_to_change(hash);
+        let (place, created) = match self.table.place(hash, key) {
+            Place::Occupied(mut place) => {
+                let expired = place.get().deadline().is_some_and(|deadline| deadline < self.now.0);
+                if expired {
+                    self.deadlines.removed();
+                    if self.removes_expired {
+                        self.notes.expired.push(key.into());
+                    }
+                    self.waste.value(place.update(|entry| entry.set(None, fresh())));
+                }
+                (place, expired)
+            }
+            Place::Vacant(place) => (place.insert(Entry::new(key, None, self.clock, fresh())), true),
+        };
+        if created && self.wanted.contains(EventClass::NEW) {
+            self.notes.created.push(key.into());
+        }
+        place
     }
 
     /// Whether `key` exists. Not counted as a read.
@@ -214,27 +420,39 @@ impl Db {
 
     /// The type of the value at `key`. Not counted as a read.
     pub fn kind(&mut self, key: &[u8]) -> Option<Kind> {
-        self.live(key).map(|item| item.value.kind())
+        self.live(key).map(|place| kind(place.get().encoding()))
+    }
+
+    /// How the value at `key` is stored, as OBJECT ENCODING names it. Not counted as a read.
+    pub fn encoding(&mut self, key: &[u8]) -> Option<&'static str> {
+        self.live(key).map(|place| encoding_name(place.get()))
+    }
+
+    /// Bytes that the allocator gives for `key` and its value. Looks at `samples` elements of a collection and extrapolates; 0
+    /// looks at all. Not counted as a read.
+    pub fn memory_usage(&mut self, key: &[u8], samples: usize) -> Option<usize> {
+        self.live(key).map(|place| place.get().memory_usage(samples))
     }
 
     /// The value at `key`, whatever its type. Counted as a read.
     pub fn read_any(&mut self, key: &[u8]) -> Option<ValueRef<'_>> {
-        self.live_read(key).map(|item| value_ref(&item.value))
+        self.live_read(key).map(value_ref)
     }
 
     /// The value at `key`; neither counted nor touched (OBJECT, DEBUG).
     pub fn peek(&mut self, key: &[u8]) -> Option<ValueRef<'_>> {
-        self.live(key).map(|item| value_ref(&item.value))
+        self.live(key).map(|place| value_ref(place.into_ref()))
     }
 
     /// The collection at `key`. Counted as a read.
     ///
     /// # Errors
     /// [`CommandError::WrongType`].
+    #[inline]
     pub fn read<T: Collection>(&mut self, key: &[u8]) -> Result<Option<Ref<'_, T>>, CommandError> {
         match self.live_read(key) {
             None => Ok(None),
-            Some(item) => T::of(&item.value).map(|value| Some(Ref(value))).ok_or(CommandError::WrongType),
+            Some(entry) => entry.read().map(Some).ok_or(CommandError::WrongType),
         }
     }
 
@@ -242,11 +460,11 @@ impl Db {
     ///
     /// # Errors
     /// [`CommandError::WrongType`].
+    #[inline]
     pub fn read_string(&mut self, key: &[u8]) -> Result<Option<StrRef<'_>>, CommandError> {
-        match self.live_read(key).map(|item| &item.value) {
+        match self.live_read(key) {
             None => Ok(None),
-            Some(Value::String(string)) => Ok(Some(string.as_ref())),
-            Some(_) => Err(CommandError::WrongType),
+            Some(entry) => entry.string().map(|string| Some(str_ref(string))).ok_or(CommandError::WrongType),
         }
     }
 
@@ -255,10 +473,9 @@ impl Db {
     /// # Errors
     /// [`CommandError::WrongType`].
     pub fn string_for_write(&mut self, key: &[u8]) -> Result<Option<StrRef<'_>>, CommandError> {
-        match self.live(key).map(|item| &item.value) {
+        match self.live(key) {
             None => Ok(None),
-            Some(Value::String(string)) => Ok(Some(string.as_ref())),
-            Some(_) => Err(CommandError::WrongType),
+            Some(place) => place.into_ref().string().map(|string| Some(str_ref(string))).ok_or(CommandError::WrongType),
         }
     }
 
@@ -267,10 +484,22 @@ impl Db {
     /// # Errors
     /// [`CommandError::WrongType`].
     pub fn write<T: Collection>(&mut self, key: &[u8]) -> Result<Option<Mut<'_, T>>, CommandError> {
-        match self.live(key) {
+        let now = self.clock_of_write();
+        match self.live_write(key) {
             None => Ok(None),
-            Some(item) => T::of_mut(&mut item.value).map(|value| Some(Mut(value))).ok_or(CommandError::WrongType),
+            Some(place) => {
+                let mut entry = place.into_mut();
+                if let Some(clock) = now {
+                    entry.set_clock(clock);
+                }
+                entry.write().map(Some).ok_or(CommandError::WrongType)
+            }
         }
+    }
+
+    /// What a write sets the clock of a key to. Frequencies are counted by reads.
+    fn clock_of_write(&self) -> Option<u32> {
+        (self.touches && self.access == AccessClock::Lru).then_some(self.clock)
     }
 
     /// The collection at `key`, to be changed, created empty when missing. Something must be added to it.
@@ -278,11 +507,12 @@ impl Db {
     /// # Errors
     /// [`CommandError::WrongType`].
     pub fn write_or_create<T: Collection>(&mut self, key: &[u8]) -> Result<Mut<'_, T>, CommandError> {
-        if self.live(key).is_none() {
-            self.insert(key, T::default().into_value(), Expiry::Clear);
+        let clock = self.clock_of_write();
+        let mut entry = self.place_or_create(key, || NewValue::packed(T::default())).into_mut();
+        if let Some(clock) = clock {
+            entry.set_clock(clock);
         }
-        let item = self.items.get_mut(key).expect("it was just found or created");
-        T::of_mut(&mut item.value).map(Mut).ok_or(CommandError::WrongType)
+        entry.write().ok_or(CommandError::WrongType)
     }
 
     /// The bytes of the string at `key`, to be changed in place; an empty string is created when missing.
@@ -290,28 +520,26 @@ impl Db {
     /// # Errors
     /// [`CommandError::WrongType`].
     pub fn string_buffer(&mut self, key: &[u8]) -> Result<StrBuf<'_>, CommandError> {
-        if self.live(key).is_none() {
-            self.insert(key, Value::String(Str::Bytes(Vec::new())), Expiry::Clear);
+        let mut place = self.place_or_create(key, || NewValue::Bytes(b""));
+        if !place.update(Entry::make_heap) {
+            return Err(CommandError::WrongType);
         }
-        let item = self.items.get_mut(key).expect("it was just found or created");
-        let Value::String(string) = &mut item.value else { return Err(CommandError::WrongType) };
-        if let Str::Int(n) = string {
-            *string = Str::Bytes(n.to_string().into_bytes());
-        }
-        match string {
-            Str::Bytes(bytes) => Ok(StrBuf(bytes)),
-            Str::Int(_) => unreachable!("turned into bytes above"),
-        }
+        Ok(StrBuf(place.into_mut().heap().expect("it was just made one")))
     }
 
     /// Sets `key` to these bytes, whatever it held. An integer's canonical text is kept as the integer.
+    #[inline]
     pub fn set_string(&mut self, key: &[u8], bytes: &[u8], expiry: Expiry) {
-        self.insert(key, Value::String(Str::new(bytes)), expiry);
+        match integer(bytes) {
+            Some(n) => self.put(key, NewValue::Int(n), expiry),
+            None => self.put(key, NewValue::Bytes(bytes), expiry),
+        }
     }
 
     /// Sets `key` to this integer, whatever it held.
+    #[inline]
     pub fn set_integer(&mut self, key: &[u8], n: i64, expiry: Expiry) {
-        self.insert(key, Value::String(Str::Int(n)), expiry);
+        self.put(key, NewValue::Int(n), expiry);
     }
 
     /// Replaces the string at `key` by the integer that `f` makes of it (`None`: there is no key); the deadline stays. INCR
@@ -331,54 +559,155 @@ impl Db {
 
     /// Sets `key` to `value`; what it held is dropped (take it out first with [`remove`](Self::remove) to free it elsewhere).
     pub fn insert(&mut self, key: &[u8], value: Value, expiry: Expiry) {
-        let before = self.live(key).map(|item| item.deadline);
-        if before.is_none() && self.wanted.contains(EventClass::NEW) {
-            self.notes.created.push(key.into());
+        match value {
+            Value::String(Str::Int(n)) => self.put(key, NewValue::Int(n), expiry),
+            Value::String(Str::Bytes(bytes)) => self.put(key, NewValue::Bytes(&bytes), expiry),
+            Value::List(list) => self.put(key, NewValue::packed(list), expiry),
+            Value::Set(set) => self.put(key, NewValue::packed(set), expiry),
+            Value::Hash(hash) => self.put(key, NewValue::packed(hash), expiry),
+            Value::Zset(zset) => self.put(key, NewValue::packed(zset), expiry),
         }
-        let deadline = match expiry {
-            Expiry::Clear => None,
-            Expiry::Keep => before.flatten(),
-            Expiry::At(at) => Some(at),
-        };
-        self.items.insert(key.into(), Item { value, deadline, accessed: self.now });
     }
 
-    /// Removes `key`; returns its value and deadline when it was there and alive.
+    #[inline]
+    fn put(&mut self, key: &[u8], value: NewValue<'_>, expiry: Expiry) {
+        let hash = hash(key);
+        self.about_to_change(hash);
+        match self.table.place(hash, key) {
+            Place::Occupied(mut place) => {
+                let entry = place.get();
+                let held = entry.deadline();
+                // The common case: a string without deadline is overwritten by one of its size.
+                let in_place = held.is_none()
+                    && !matches!(expiry, Expiry::At(_))
+                    && match &value {
+                        NewValue::Bytes(bytes) => place.get_mut().set_in_place(StoredStr::Bytes(bytes)),
+                        NewValue::Int(n) => place.get_mut().set_in_place(StoredStr::Int(*n)),
+                        _ => false,
+                    };
+                if in_place {
+                    if self.access == AccessClock::Lru {
+                        place.get_mut().set_clock(self.clock);
+                    }
+                    return;
+                }
+                let expired = held.is_some_and(|deadline| deadline < self.now.0);
+                let deadline = match expiry {
+                    Expiry::Clear => None,
+                    Expiry::Keep => held.filter(|_| !expired),
+                    Expiry::At(at) => Some(at.0),
+                };
+                let old = place.update(|entry| entry.set(deadline, value));
+                if expired || self.access == AccessClock::Lru {
+                    place.get_mut().set_clock(self.clock);
+                }
+                if held != deadline {
+                    self.deadlines.changed(position(hash), held, deadline, self.table.logical_size());
+                }
+                if expired {
+                    if self.removes_expired {
+                        self.notes.expired.push(key.into());
+                    }
+                    if self.wanted.contains(EventClass::NEW) {
+                        self.notes.created.push(key.into());
+                    }
+                }
+                self.waste.value(old);
+            }
+            Place::Vacant(place) => {
+                let deadline = match expiry {
+                    Expiry::At(at) => Some(at.0),
+                    Expiry::Clear | Expiry::Keep => None,
+                };
+                place.insert(Entry::new(key, deadline, self.clock, value));
+                if deadline.is_some() {
+                    self.deadlines.changed(position(hash), None, deadline, self.table.logical_size());
+                }
+                if self.wanted.contains(EventClass::NEW) {
+                    self.notes.created.push(key.into());
+                }
+            }
+        }
+    }
+
+    /// Takes the live entry of `key` out.
+    fn take(&mut self, key: &[u8]) -> Option<Entry> {
+        let entry = self.live_write(key)?.remove();
+        if entry.as_ref().deadline().is_some() {
+            self.deadlines.removed();
+        }
+        Some(entry)
+    }
+
+    /// Removes `key`; returns its value and deadline when it was there and alive. To delete a key, [`delete`](Self::delete)
+    /// is cheaper.
     pub fn remove(&mut self, key: &[u8]) -> Option<(Value, Option<UnixMs>)> {
-        self.live(key)?;
-        self.items.remove(key).map(|item| (item.value, item.deadline))
+        let entry = self.take(key)?;
+        let deadline = entry.as_ref().deadline().map(UnixMs);
+        Some((value(entry), deadline))
+    }
+
+    /// Removes `key`; returns what it held, to be dropped wherever that is best, when it was there and alive.
+    pub fn delete(&mut self, key: &[u8]) -> Option<Garbage> {
+        self.take(key).map(|entry| Garbage(Old::Entry(entry)))
     }
 
     /// The deadline of `key`: `None` when the key is missing, `Some(None)` when it has none.
     pub fn deadline(&mut self, key: &[u8]) -> Option<Option<UnixMs>> {
-        self.live(key).map(|item| item.deadline)
+        self.live(key).map(|place| place.get().deadline().map(UnixMs))
     }
 
     /// Sets or removes the deadline of `key`. Returns whether the key exists.
     pub fn set_deadline(&mut self, key: &[u8], deadline: Option<UnixMs>) -> bool {
-        self.live(key).map(|item| item.deadline = deadline).is_some()
+        let Some(mut place) = self.live_write(key) else { return false };
+        let (hash, held, deadline) = (place.hash(), place.get().deadline(), deadline.map(|at| at.0));
+        if !place.get_mut().set_deadline_in_place(deadline) {
+            place.update(|entry| entry.set_deadline(deadline));
+        }
+        self.deadlines.changed(position(hash), held, deadline, self.table.logical_size());
+        true
     }
 
-    /// Seconds since the last access of `key`.
+    /// Seconds since the last access of `key`. Without meaning while frequencies are kept.
     pub fn idle_secs(&mut self, key: &[u8]) -> Option<u64> {
         let now = self.now;
-        self.live(key).map(|item| ((now.0 - item.accessed.0).max(0) / 1000) as u64)
+        self.live(key).map(|place| clock::idle_secs(place.get().clock(), now))
+    }
+
+    /// How frequently `key` is accessed: a logarithmic counter up to 255. Without meaning unless frequencies are kept.
+    pub fn frequency(&mut self, key: &[u8]) -> Option<u32> {
+        let (now, access) = (self.now, self.access);
+        let decay = if let AccessClock::Lfu { decay_minutes, .. } = access { decay_minutes } else { 0 };
+        self.live(key).map(|place| clock::frequency(place.get().clock(), decay, now))
+    }
+
+    /// Makes `key` look as if it was accessed so many seconds ago (RESTORE IDLETIME). Returns whether it exists.
+    pub fn set_idle_secs(&mut self, key: &[u8], secs: u64) -> bool {
+        let clock = clock::idle_since(secs, self.now);
+        self.live(key).map(|mut place| place.get_mut().set_clock(clock)).is_some()
+    }
+
+    /// Sets the frequency counter of `key` (RESTORE FREQ). Returns whether it exists.
+    pub fn set_frequency(&mut self, key: &[u8], counter: u8) -> bool {
+        let clock = clock::with_frequency(counter, self.now);
+        self.live(key).map(|mut place| place.get_mut().set_clock(clock)).is_some()
     }
 
     /// Marks `key` as accessed now. Returns whether it exists.
     pub fn touch(&mut self, key: &[u8]) -> bool {
-        let now = self.now;
-        self.live(key).map(|item| item.accessed = now).is_some()
+        let (access, now) = (self.access, self.now);
+        let random = roll(&mut self.dice);
+        let Some(mut place) = self.live(key) else { return false };
+        let clock = clock::accessed(access, place.get().clock(), now, || random);
+        place.get_mut().set_clock(clock);
+        true
     }
 
     /// A random key that is alive, each with the same chance.
     pub fn random_key(&mut self, rng: &mut Rng) -> Option<Vec<u8>> {
         // Like any lookup this may find keys whose time has passed; they are removed, or skipped a bounded number of times.
         for _ in 0..100 {
-            if self.items.is_empty() {
-                return None;
-            }
-            let key = self.items.keys().nth(rng.index(self.items.len()))?.to_vec();
+            let key = self.table.random(&mut || rng.next_u64())?.key().to_vec();
             if self.live(&key).is_some() {
                 return Some(key);
             }
@@ -388,74 +717,143 @@ impl Db {
 
     /// Calls `f` with about `count` keys and their values from `cursor` on; returns the next cursor, 0 at the end.
     ///
-    /// Every key present from the first call to the last is reported. Keys whose time has passed may be among
+    /// Every key present from the first call to the last is reported, exactly once. Keys whose time has passed may be among
     /// them: look them up.
     pub fn scan(&self, cursor: u64, count: usize, mut f: impl FnMut(&[u8], ValueRef<'_>)) -> u64 {
-        let mut keys: Vec<_> = self.items.iter().collect();
-        keys.sort_by_key(|(key, _)| *key);
-        let end = (cursor as usize).saturating_add(count);
-        keys.iter().skip(cursor as usize).take(count).for_each(|(key, item)| f(key, value_ref(&item.value)));
-        if end >= keys.len() { 0 } else { end as u64 }
+        self.table.scan(cursor, count, |entry| f(entry.key(), value_ref(entry)))
     }
 
     /// Calls `f` with every key, its value and its deadline, those included whose time has passed.
     pub fn for_each(&self, mut f: impl FnMut(&[u8], ValueRef<'_>, Option<UnixMs>)) {
-        self.items.iter().for_each(|(key, item)| f(key, value_ref(&item.value), item.deadline));
+        self.table.iter().for_each(|entry| f(entry.key(), value_ref(entry), entry.deadline().map(UnixMs)));
     }
 
     /// Removes everything; returns the old contents, to be dropped wherever that is best.
     pub fn clear(&mut self) -> Db {
-        let fresh = Db { now: self.now, wanted: self.wanted, hits: self.hits, misses: self.misses, ..Db::default() };
+        let fresh = Db {
+            now: self.now,
+            access: self.access,
+            clock: self.clock,
+            dice: self.dice,
+            wanted: self.wanted,
+            notes: std::mem::take(&mut self.notes),
+            waste: std::mem::take(&mut self.waste),
+            hits: self.hits,
+            misses: self.misses,
+            removes_expired: self.removes_expired,
+            touches: self.touches,
+            ..Db::default()
+        };
         std::mem::replace(self, fresh)
     }
 
-    /// Removes some keys whose time has passed, at most `budget` of them; returns how many. They are noted.
+    /// Removes keys whose time has passed, about `budget` of them; returns how many. They are noted. When it returns 0, there are
+    /// none left, or they are hard to find: in both cases it is time for something else.
     pub fn expire_step(&mut self, budget: usize) -> usize {
-        let now = self.now;
-        let due: Vec<_> = self
-            .items
-            .iter()
-            .filter(|(_, item)| item.deadline.is_some_and(|deadline| deadline < now))
-            .map(|(key, _)| key.clone())
-            .take(budget)
-            .collect();
-        due.iter().for_each(|key| {
-            self.live(key);
-        });
-        due.len()
+        let now = self.now.0;
+        let (mut removed, mut visits) = (0, 0);
+        while removed < budget
+            && visits < VAIN_VISITS
+            && let Some(group) = self.deadlines.due(now)
+        {
+            let (from, to) = self.deadlines.range(group);
+            let mut earliest: Option<i64> = None;
+            let mut due = Vec::new();
+            self.table.extract_range(
+                from,
+                to,
+                |entry| match entry.deadline() {
+                    Some(deadline) if deadline < now => true,
+                    Some(deadline) => {
+                        earliest = Some(earliest.map_or(deadline, |at| at.min(deadline)));
+                        false
+                    }
+                    None => false,
+                },
+                |entry| due.push(entry),
+            );
+            self.deadlines.seen(group, earliest);
+            visits += usize::from(due.is_empty());
+            removed += due.len();
+            for entry in due {
+                self.about_to_change(hash(entry.as_ref().key()));
+                self.deadlines.removed();
+                self.notes.expired.push(entry.as_ref().key().into());
+                self.waste.entry(entry);
+            }
+        }
+        removed
     }
-}
 
-fn value_ref(value: &Value) -> ValueRef<'_> {
-    match value {
-        Value::String(string) => ValueRef::String(string.as_ref()),
-        other => ValueRef::Other(other),
+    /// Goes on moving keys to a larger or smaller table, at most so many buckets (of about eight keys); starts to if that has
+    /// become due. For a cron job. Answers whether there is more to do.
+    pub fn rehash_step(&mut self, buckets: usize) -> bool {
+        self.table.resize_if_needed();
+        self.table.rehash_step(buckets)
     }
-}
 
-impl Db {
-    /// Whether `key` is there at all, its time passed or not.
+    /// Whether keys are being moved to a larger or smaller table.
     #[must_use]
-    pub fn contains(&self, key: &[u8]) -> bool {
-        self.items.contains_key(key)
+    pub fn is_rehashing(&self) -> bool {
+        self.table.is_rehashing()
     }
 
-    /// Whether `key` is there and its time has passed.
+    /// Makes room for so many keys at once, before they are loaded.
+    pub fn reserve(&mut self, keys: usize) {
+        self.table.reserve(keys);
+    }
+
+    /// Bytes that the next new key would need for a larger table, 0 if it needs none.
     #[must_use]
-    pub fn is_expired(&self, key: &[u8]) -> bool {
-        self.items.get(key).is_some_and(|item| item.deadline.is_some_and(|deadline| deadline < self.now))
+    pub fn growth_bytes(&self) -> usize {
+        self.table.growth_bytes()
     }
 
-    /// Goes on with growing or shrinking the table by up to this many buckets; returns whether there is more to do.
-    pub fn rehash_step(&mut self, _buckets: usize) -> bool {
-        false
+    /// Keeps the table from growing, or lets it: near the memory limit a fuller table is the lesser evil.
+    pub fn hold_growth(&mut self, hold: bool) {
+        self.table.hold_growth(hold);
     }
 
-    /// Brings the bucket of a key with this hash close.
-    #[inline]
-    pub fn prefetch_bucket(&self, _hash: u64) {}
+    /// Bytes of the table and of what is known about deadlines, without the entries.
+    #[must_use]
+    pub fn table_bytes(&self) -> usize {
+        self.table.memory_usage() + self.deadlines.memory_usage()
+    }
 
-    /// Brings the entry of a key with this hash close; its bucket must have arrived.
-    #[inline]
-    pub fn prefetch_entry(&self, _hash: u64) {}
+    /// Bytes of the table that is being left, 0 when not rehashing.
+    #[must_use]
+    pub fn rehash_bytes(&self) -> usize {
+        self.table.rehash_bytes()
+    }
+
+    /// Figures on the table, for DEBUG HTSTATS. `full` hashes every key.
+    #[must_use]
+    pub fn table_stats(&self, full: bool) -> Stats {
+        self.table.stats(full)
+    }
+
+    /// Panics unless counts and groups fit the keys. For tests; slow.
+    #[cfg(test)]
+    fn check_invariants(&self) {
+        self.table.check_invariants();
+        let mut expires = 0;
+        for entry in &self.table {
+            if let Some(deadline) = entry.deadline() {
+                expires += 1;
+                self.deadlines.check(position(hash(entry.key())), deadline);
+            }
+        }
+        assert_eq!(expires, self.expires());
+    }
 }
+
+/// 64 random bits (xorshift64*): for frequency counters, where little is at stake.
+fn roll(state: &mut u64) -> u64 {
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    state.wrapping_mul(0x2545_f491_4f6c_dd1d)
+}
+
+#[cfg(test)]
+mod tests;

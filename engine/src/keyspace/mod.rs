@@ -1,8 +1,10 @@
 //! The databases: keys, their values, their deadlines.
 
+mod clock;
 mod db;
+mod deadlines;
 
-pub use db::{Db, Expiry, Mut, Notes, Ref, StrBuf, ValueRef};
+pub use db::{CollectionRef, Db, Expiry, Garbage, Mut, Notes, Ref, StrBuf, ValueRef, Waste};
 
 use crate::time::UnixMs;
 

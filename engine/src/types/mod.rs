@@ -1,5 +1,8 @@
 //! The values: one module a type, each with its encodings. None knows about keys.
 
+use crate::ds::entry::Owned;
+use crate::ds::packed::Packed;
+
 pub mod hash;
 pub mod list;
 pub mod set;
@@ -71,10 +74,31 @@ impl Value {
             Value::Zset(_) => Kind::Zset,
         }
     }
+
+    /// The value of a collection that comes out of its keyspace entry.
+    #[must_use]
+    pub fn from_packed(owned: Owned) -> Self {
+        let owned = match owned.unpack() {
+            Ok(list) => return Value::List(list),
+            Err(owned) => owned,
+        };
+        let owned = match owned.unpack() {
+            Ok(set) => return Value::Set(set),
+            Err(owned) => owned,
+        };
+        let owned = match owned.unpack() {
+            Ok(hash) => return Value::Hash(hash),
+            Err(owned) => owned,
+        };
+        match owned.unpack() {
+            Ok(zset) => Value::Zset(zset),
+            Err(owned) => unreachable!("{:?} belongs to no type", owned.encoding()),
+        }
+    }
 }
 
 /// A collection that can be looked up by its type: [`Db::read`](crate::keyspace::Db::read) and the like.
-pub trait Collection: Default + Sized {
+pub trait Collection: Default + Packed {
     /// Its type.
     const KIND: Kind;
     /// The value in it.

@@ -1,0 +1,165 @@
+//! Where in a table keys expire, without a second table: for each group of neighbouring positions the earliest deadline.
+//!
+//! A group covers about 64 buckets, so that this costs a fiftieth of a byte for each key. Since groups are ranges of hash
+//! positions (see [`crate::ds::table`]) they do not depend on the table's size. A minimum may be too early, when the key that had
+//! it has gone; a visit that finds nothing due puts it right.
+
+use crate::ds::table::END;
+
+/// Buckets of a group, about.
+const BUCKETS_PER_GROUP: u64 = 64;
+
+/// Logical slots of a bucket.
+const SLOTS: u64 = 8;
+
+/// No deadline in the group.
+const NONE: i64 = i64::MAX;
+
+#[derive(Debug)]
+pub(super) struct Deadlines {
+    /// Earliest deadline of each group, or earlier. Their number is a power of two.
+    earliest: Vec<i64>,
+    /// Keys with a deadline.
+    count: usize,
+    /// Not later than the earliest deadline of all.
+    next: i64,
+    /// Where the next search begins.
+    cursor: usize,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Deadlines { earliest: Vec::new(), count: 0, next: NONE, cursor: 0 }
+    }
+}
+
+impl Deadlines {
+    /// Keys with a deadline.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Bytes allocated.
+    pub(super) fn memory_usage(&self) -> usize {
+        self.earliest.capacity() * size_of::<i64>()
+    }
+
+    fn group(&self, position: u64) -> usize {
+        ((u128::from(position) * self.earliest.len() as u128) / u128::from(END)) as usize
+    }
+
+    /// Splits or merges groups until they fit a table of this size.
+    fn fit(&mut self, logical_size: u64) {
+        let wanted = (logical_size / (BUCKETS_PER_GROUP * SLOTS)).max(1).next_power_of_two() as usize;
+        if self.earliest.is_empty() {
+            self.earliest.push(NONE);
+        }
+        while self.earliest.len() < wanted {
+            self.earliest = self.earliest.iter().flat_map(|&at| [at, at]).collect();
+            self.cursor *= 2;
+        }
+        // Not at once, lest a table at the edge makes us do this again and again.
+        while self.earliest.len() / 4 >= wanted {
+            self.earliest = self.earliest.chunks(2).map(|pair| pair[0].min(pair[1])).collect();
+            self.cursor /= 2;
+        }
+    }
+
+    /// A key at this position has another deadline than before.
+    pub(super) fn changed(&mut self, position: u64, before: Option<i64>, after: Option<i64>, logical_size: u64) {
+        self.count = self.count + usize::from(after.is_some()) - usize::from(before.is_some());
+        if let Some(at) = after {
+            self.fit(logical_size);
+            let group = self.group(position);
+            self.earliest[group] = self.earliest[group].min(at);
+            self.next = self.next.min(at);
+        }
+    }
+
+    /// A key with a deadline has gone.
+    pub(super) fn removed(&mut self) {
+        self.count -= 1;
+    }
+
+    /// The next group in which a key may be due before `now`.
+    pub(super) fn due(&mut self, now: i64) -> Option<usize> {
+        if self.next >= now {
+            return None;
+        }
+        let (before, after) = self.earliest.split_at(self.cursor.min(self.earliest.len()));
+        let found = after.iter().position(|&at| at < now).map(|i| i + before.len());
+        let found = found.or_else(|| before.iter().position(|&at| at < now));
+        match found {
+            Some(group) => self.cursor = group + 1,
+            None => self.next = self.earliest.iter().copied().min().unwrap_or(NONE),
+        }
+        found
+    }
+
+    /// Any group that may have keys with deadlines, from a given one on.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for eviction among volatile keys"))]
+    pub(super) fn volatile(&self, from: usize) -> Option<usize> {
+        let n = self.earliest.len();
+        (0..n).map(|i| (from + i) % n).find(|&group| self.earliest[group] != NONE)
+    }
+
+    /// First position of a group and first one after it.
+    pub(super) fn range(&self, group: usize) -> (u64, u64) {
+        let n = self.earliest.len() as u128;
+        let at = |group: usize| (group as u128 * u128::from(END) / n) as u64;
+        (at(group), at(group + 1))
+    }
+
+    /// What the earliest deadline of a group is, now that somebody has looked.
+    pub(super) fn seen(&mut self, group: usize, earliest: Option<i64>) {
+        self.earliest[group] = earliest.unwrap_or(NONE);
+    }
+
+    /// Panics if a key with this deadline would be overlooked.
+    #[cfg(test)]
+    pub(super) fn check(&self, position: u64, deadline: i64) {
+        assert!(self.earliest[self.group(position)] <= deadline);
+        assert!(self.next <= deadline);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_split_and_merge_and_forget_nothing() {
+        let mut deadlines = Deadlines::default();
+        assert_eq!(deadlines.due(i64::MAX), None);
+        let positions: Vec<u64> = (0..1000).map(|i| i * (END / 1000)).collect();
+        for (i, &position) in positions.iter().enumerate() {
+            let size = [16, 100_000, 1_000_000, 4000][i % 4];
+            deadlines.changed(position, None, Some(i as i64 * 10), size);
+            positions[..=i].iter().zip(0..).for_each(|(&p, j)| deadlines.check(p, j * 10));
+        }
+        assert_eq!(deadlines.count(), 1000);
+        for group in 0..deadlines.earliest.len() {
+            let (from, to) = deadlines.range(group);
+            assert!(from < to && deadlines.group(from) == group && deadlines.group(to - 1) == group);
+        }
+        assert_eq!(deadlines.range(deadlines.earliest.len() - 1).1, END);
+        assert!(deadlines.volatile(0).is_some());
+    }
+
+    #[test]
+    fn due_groups_come_in_turn() {
+        let mut deadlines = Deadlines::default();
+        deadlines.changed(0, None, Some(5), 4096);
+        deadlines.changed(END - 1, None, Some(7), 4096);
+        assert_eq!(deadlines.due(5), None);
+        assert_eq!(deadlines.due(6), Some(0));
+        assert_eq!((deadlines.due(8), deadlines.due(8)), (Some(7), Some(0)));
+        deadlines.seen(0, None);
+        deadlines.seen(7, Some(20));
+        assert_eq!((deadlines.due(8), deadlines.next), (None, 20));
+        assert_eq!(deadlines.due(21), Some(7));
+        deadlines.removed();
+        deadlines.changed(END - 1, Some(20), None, 4096);
+        assert_eq!(deadlines.count(), 0);
+    }
+}
