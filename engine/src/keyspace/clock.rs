@@ -37,14 +37,14 @@ pub(super) fn frequency(clock: u32, decay_minutes: u32, now: UnixMs) -> u32 {
     passed.checked_div(decay_minutes).map_or(counter, |periods| counter.saturating_sub(periods))
 }
 
-/// Clock of a key that is accessed. `random` is drawn only for LFU.
-pub(super) fn accessed(kind: AccessClock, clock: u32, now: UnixMs, random: impl FnOnce() -> u64) -> u32 {
+/// Clock of a key that is accessed. `random` has 64 random bits for LFU.
+pub(super) fn accessed(kind: AccessClock, clock: u32, now: UnixMs, random: u64) -> u32 {
     match kind {
         AccessClock::Lru => seconds(now),
         AccessClock::Lfu { log_factor, decay_minutes } => {
             let counter = frequency(clock, decay_minutes, now);
             let rarity = u64::from(counter.saturating_sub(LFU_INITIAL)) * u64::from(log_factor) + 1;
-            let grows = counter < 0xff && (u128::from(random()) * u128::from(rarity)) >> 64 == 0;
+            let grows = counter < 0xff && (u128::from(random) * u128::from(rarity)) >> 64 == 0;
             minutes(now) << 8 | (counter + u32::from(grows))
         }
     }
@@ -90,7 +90,7 @@ mod tests {
         };
         let mut after = Vec::new();
         for i in 1..=100_000 {
-            clock = accessed(LFU, clock, now, &mut random);
+            clock = accessed(LFU, clock, now, random());
             if [100, 1000, 100_000].contains(&i) {
                 after.push(frequency(clock, 1, now));
             }

@@ -6,7 +6,7 @@
 use super::clock;
 use super::deadlines::Deadlines;
 use crate::config::AccessClock;
-use crate::ds::entry::{Encoding, Entry, EntryRef, HeapMut, NewValue, OldValue, StoredStr};
+use crate::ds::entry::{Encoding, Entry, EntryMut, EntryRef, HeapMut, NewValue, OldValue, StoredStr};
 use crate::ds::hash::hash;
 use crate::ds::table::{Occupied, Place, Stats, Table, position};
 use crate::effects::{EventClass, Interest};
@@ -306,17 +306,13 @@ impl Db {
         self.deadlines.count()
     }
 
-    /// Asks the processor for the first cache line that looking `key` up needs; hand the result to
-    /// [`prefetch_entry`](Self::prefetch_entry) when the line has had time to arrive.
+    /// Asks the processor for the first cache line that looking a key up needs: the bucket for its [`hash`].
     #[inline]
-    #[must_use]
-    pub fn prefetch(&self, key: &[u8]) -> u64 {
-        let hash = hash(key);
+    pub fn prefetch_bucket(&self, hash: u64) {
         self.table.prefetch_bucket(hash);
-        hash
     }
 
-    /// Asks the processor for the second cache line: the entry itself.
+    /// Asks the processor for the second cache line, the entry itself; the first should have arrived.
     #[inline]
     pub fn prefetch_entry(&self, hash: u64) {
         self.table.prefetch_element(hash);
@@ -363,18 +359,11 @@ impl Db {
         if self.table.is_rehashing() {
             self.table.rehash_step(1);
         }
-        if let Some(mut place) = self.table.find_mut(hash, key) {
-            let entry = place.get();
-            if entry.deadline().is_none_or(|deadline| deadline >= self.now.0) {
+        let access = self.access();
+        if let Some(place) = self.table.find_mut(hash, key) {
+            if place.get().deadline().is_none_or(|deadline| deadline >= self.now.0) {
                 self.hits += 1;
-                if self.touches {
-                    let clock = match self.access {
-                        AccessClock::Lru => self.clock,
-                        access => clock::accessed(access, entry.clock(), self.now, || roll(&mut self.dice)),
-                    };
-                    place.get_mut().set_clock(clock);
-                }
-                return Some(place.into_ref());
+                return Some(access.note(place.into_mut()).into_ref());
             }
             if self.removes_expired {
                 self.deadlines.removed();
@@ -411,6 +400,19 @@ impl Db {
             self.notes.created.push(key.into());
         }
         place
+    }
+
+    /// Whether `key` is there at all, its time passed or not. Changes nothing.
+    #[must_use]
+    pub fn contains(&self, key: &[u8]) -> bool {
+        self.table.contains(hash(key), key)
+    }
+
+    /// Whether `key` is there and its time has passed. Changes nothing.
+    #[must_use]
+    pub fn is_expired(&self, key: &[u8]) -> bool {
+        let entry = self.table.find(hash(key), key);
+        entry.and_then(EntryRef::deadline).is_some_and(|deadline| deadline < self.now.0)
     }
 
     /// Whether `key` exists. Not counted as a read.
@@ -484,22 +486,18 @@ impl Db {
     /// # Errors
     /// [`CommandError::WrongType`].
     pub fn write<T: Collection>(&mut self, key: &[u8]) -> Result<Option<Mut<'_, T>>, CommandError> {
-        let now = self.clock_of_write();
+        let access = self.access();
         match self.live_write(key) {
             None => Ok(None),
-            Some(place) => {
-                let mut entry = place.into_mut();
-                if let Some(clock) = now {
-                    entry.set_clock(clock);
-                }
-                entry.write().map(Some).ok_or(CommandError::WrongType)
-            }
+            Some(place) => access.note(place.into_mut()).write().map(Some).ok_or(CommandError::WrongType),
         }
     }
 
-    /// What a write sets the clock of a key to. Frequencies are counted by reads.
-    fn clock_of_write(&self) -> Option<u32> {
-        (self.touches && self.access == AccessClock::Lru).then_some(self.clock)
+    /// What an access makes of the clock of a key.
+    #[inline]
+    fn access(&mut self) -> Access {
+        let random = if self.access == AccessClock::Lru { 0 } else { roll(&mut self.dice) };
+        Access { kind: self.access, touches: self.touches, fresh: self.clock, now: self.now, random }
     }
 
     /// The collection at `key`, to be changed, created empty when missing. Something must be added to it.
@@ -507,12 +505,9 @@ impl Db {
     /// # Errors
     /// [`CommandError::WrongType`].
     pub fn write_or_create<T: Collection>(&mut self, key: &[u8]) -> Result<Mut<'_, T>, CommandError> {
-        let clock = self.clock_of_write();
-        let mut entry = self.place_or_create(key, || NewValue::packed(T::default())).into_mut();
-        if let Some(clock) = clock {
-            entry.set_clock(clock);
-        }
-        entry.write().ok_or(CommandError::WrongType)
+        let access = self.access();
+        let place = self.place_or_create(key, || NewValue::packed(T::default()));
+        access.note(place.into_mut()).write().ok_or(CommandError::WrongType)
     }
 
     /// The bytes of the string at `key`, to be changed in place; an empty string is created when missing.
@@ -520,11 +515,12 @@ impl Db {
     /// # Errors
     /// [`CommandError::WrongType`].
     pub fn string_buffer(&mut self, key: &[u8]) -> Result<StrBuf<'_>, CommandError> {
+        let access = self.access();
         let mut place = self.place_or_create(key, || NewValue::Bytes(b""));
         if !place.update(Entry::make_heap) {
             return Err(CommandError::WrongType);
         }
-        Ok(StrBuf(place.into_mut().heap().expect("it was just made one")))
+        Ok(StrBuf(access.note(place.into_mut()).heap().expect("it was just made one")))
     }
 
     /// Sets `key` to these bytes, whatever it held. An integer's canonical text is kept as the integer.
@@ -695,11 +691,9 @@ impl Db {
 
     /// Marks `key` as accessed now. Returns whether it exists.
     pub fn touch(&mut self, key: &[u8]) -> bool {
-        let (access, now) = (self.access, self.now);
-        let random = roll(&mut self.dice);
-        let Some(mut place) = self.live(key) else { return false };
-        let clock = clock::accessed(access, place.get().clock(), now, || random);
-        place.get_mut().set_clock(clock);
+        let access = Access { touches: true, ..self.access() };
+        let Some(place) = self.live(key) else { return false };
+        access.note(place.into_mut());
         true
     }
 
@@ -844,6 +838,32 @@ impl Db {
             }
         }
         assert_eq!(expires, self.expires());
+    }
+}
+
+/// An access to a key: what it makes of the key's clock.
+#[derive(Clone, Copy)]
+struct Access {
+    kind: AccessClock,
+    touches: bool,
+    /// Clock of a new key.
+    fresh: u32,
+    now: UnixMs,
+    /// Drawn for frequencies only.
+    random: u64,
+}
+
+impl Access {
+    #[inline]
+    fn note(self, mut entry: EntryMut<'_>) -> EntryMut<'_> {
+        if self.touches {
+            let clock = match self.kind {
+                AccessClock::Lru => self.fresh,
+                kind => clock::accessed(kind, entry.as_ref().clock(), self.now, self.random),
+            };
+            entry.set_clock(clock);
+        }
+        entry
     }
 }
 
