@@ -1,94 +1,92 @@
-//! Provisional configuration.
-use engine::effects::EventClass;
+//! Configuration: what an operator can say, in a file, as arguments, or with CONFIG SET.
+//!
+//! [`PARAMS`] is the only list of parameters; [`Config`] holds their values as plain fields, so that the code that
+//! serves requests reads them without a lookup. [`args`] turns the command line into a [`Startup`], [`parse`] reads
+//! files, [`change`] is CONFIG GET and SET, and [`rewrite`] is CONFIG REWRITE.
 
-/// Keyspace notifications.
-#[derive(Copy, Clone, Debug, Default)]
-pub struct NotifyKeyspaceEvents {
-    /// K
-    pub keyspace: bool,
-    /// E
-    pub keyevent: bool,
-    /// classes
-    pub classes: EventClass,
+pub mod args;
+pub mod change;
+mod params;
+pub mod parse;
+pub mod rewrite;
+pub mod value;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use engine::config::{AccessClock, EngineConfig};
+
+pub use args::Startup;
+pub use params::{Action, Config, Flags, PARAMS, Param};
+
+/// Where the configuration came from, and what only files may say.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// Absolute path of the file that CONFIG REWRITE writes.
+    pub file: Option<PathBuf>,
+    /// `rename-command` lines, in order.
+    pub renamed: Vec<Rename>,
+    /// `user` lines: the name and its rules.
+    pub users: Vec<UserLine>,
+    /// Parameters that an included file set: rewriting the main file must override them.
+    pub included: BTreeSet<&'static str>,
 }
-/// Limit.
-#[derive(Copy, Clone, Debug, Default)]
-pub struct OutputLimit {
-    /// hard
-    pub hard_bytes: u64,
-    /// soft
-    pub soft_bytes: u64,
-    /// secs
-    pub soft_seconds: u32,
+
+/// A `rename-command` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rename {
+    /// The command's name.
+    pub from: Vec<u8>,
+    /// What it is called instead; empty to take it away.
+    pub to: Vec<u8>,
+    /// Where the line stands, for the error if there is no such command.
+    pub at: parse::Place,
 }
-/// Limits.
-#[derive(Copy, Clone, Debug, Default)]
-pub struct OutputLimits {
-    /// n
-    pub normal: OutputLimit,
-    /// r
-    pub replica: OutputLimit,
-    /// p
-    pub pubsub: OutputLimit,
+
+/// A `user` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserLine {
+    /// The user's name.
+    pub name: Vec<u8>,
+    /// The rules behind it.
+    pub rules: Vec<Vec<u8>>,
 }
-/// Configuration.
-#[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "provisional")]
-pub struct Config {
-    pub port: u16,
-    pub bind: Vec<String>,
-    pub unixsocket: String,
-    pub unixsocketperm: u32,
-    pub tcp_backlog: i32,
-    pub tcp_keepalive: u32,
-    pub timeout: u32,
-    pub maxclients: u32,
-    pub hz: u32,
-    pub requirepass: String,
-    pub proto_max_bulk_len: u64,
-    pub client_query_buffer_limit: u64,
-    pub protected_mode: bool,
-    pub client_output_buffer_limits: OutputLimits,
-    pub notify_keyspace_events: NotifyKeyspaceEvents,
-    pub client_default_resp: u32,
-    pub max_new_connections_per_cycle: u32,
-    pub activerehashing: bool,
-    pub slowlog_log_slower_than: i64,
-    pub slowlog_max_len: usize,
-}
-impl Default for Config {
-    fn default() -> Self {
-        Config {
-            port: 6379,
-            bind: vec!["*".into(), "-::*".into()],
-            unixsocket: String::new(),
-            unixsocketperm: 0,
-            tcp_backlog: 511,
-            tcp_keepalive: 300,
-            timeout: 0,
-            maxclients: 10000,
-            hz: 10,
-            requirepass: String::new(),
-            proto_max_bulk_len: 512 << 20,
-            client_query_buffer_limit: 1 << 30,
-            protected_mode: true,
-            client_output_buffer_limits: OutputLimits::default(),
-            notify_keyspace_events: NotifyKeyspaceEvents::default(),
-            client_default_resp: 2,
-            max_new_connections_per_cycle: 10,
-            activerehashing: true,
-            slowlog_log_slower_than: 10000,
-            slowlog_max_len: 128,
-        }
-    }
-}
+
 impl Config {
-    /// Engine's part.
-    pub fn engine_config(&self) -> engine::config::EngineConfig {
-        engine::config::EngineConfig::default()
-    }
-    /// bind default.
+    /// Whether nobody chose the addresses to listen on.
+    #[must_use]
     pub fn bind_is_default(&self) -> bool {
-        true
+        self.bind == value::BindAddresses::all()
+    }
+
+    /// What the engine needs of it.
+    #[must_use]
+    pub fn engine_config(&self) -> EngineConfig {
+        let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        EngineConfig {
+            databases: self.databases as usize,
+            hash_max_listpack_entries: size(self.hash_max_listpack_entries),
+            hash_max_listpack_value: size(self.hash_max_listpack_value),
+            set_max_intset_entries: size(self.set_max_intset_entries),
+            set_max_listpack_entries: size(self.set_max_listpack_entries),
+            set_max_listpack_value: size(self.set_max_listpack_value),
+            zset_max_listpack_entries: size(self.zset_max_listpack_entries),
+            zset_max_listpack_value: size(self.zset_max_listpack_value),
+            list_max_listpack_size: self.list_max_listpack_size,
+            list_compress_depth: self.list_compress_depth,
+            string_len_max: self.proto_max_bulk_len,
+            hll_sparse_max_bytes: size(self.hll_sparse_max_bytes),
+            stream_node_max_bytes: size(self.stream_node_max_bytes),
+            stream_node_max_entries: size(self.stream_node_max_entries),
+            access_clock: if self.maxmemory_policy.is_lfu() {
+                AccessClock::Lfu { log_factor: self.lfu_log_factor, decay_minutes: self.lfu_decay_time }
+            } else {
+                AccessClock::Lru
+            },
+            lazy_user_del: self.lazyfree_lazy_user_del,
+            lazy_server_del: self.lazyfree_lazy_server_del,
+            lazy_expire: self.lazyfree_lazy_expire,
+            lazy_user_flush: self.lazyfree_lazy_user_flush,
+        }
     }
 }
