@@ -9,12 +9,14 @@ pub mod control;
 pub mod cron;
 pub mod exec;
 pub mod latency;
+pub mod log;
 pub mod net;
 pub mod pool;
 pub mod pubsub;
 pub mod server;
 pub mod session;
 pub mod slowlog;
+pub mod startup;
 pub mod stats;
 pub mod sys;
 pub mod tick;
@@ -30,6 +32,8 @@ pub const REDIS_VERSION: &str = "8.0.6";
 /// # Errors
 /// When it cannot start: an address is taken, the system refuses a thread.
 pub fn run(config: config::Config) -> std::io::Result<()> {
+    log::set_role(log::Role::Primary);
+    startup::show_logo(&config);
     let seed = entropy()?;
     engine::ds::hash::set_seed(seed);
     let poll = net::poll::Poll::new()?;
@@ -52,6 +56,14 @@ pub fn run(config: config::Config) -> std::io::Result<()> {
     }
     for (token, listener) in listeners.iter().enumerate() {
         poll.add(listener, token as u64, net::poll::Wait::Read)?;
+    }
+    tracing::info!("Server initialized");
+    let is_tcp = |listener: &net::listener::Listener| matches!(listener, net::listener::Listener::Tcp(_));
+    if listeners.iter().any(is_tcp) {
+        tracing::info!("Ready to accept connections tcp");
+    }
+    if !listeners.iter().all(is_tcp) {
+        tracing::info!("Ready to accept connections unix");
     }
     let mut server = server::Server::new(server::Parts { config, listeners, poll, control, bio, seed });
     tick::Tick::default().run(&mut server)

@@ -1,19 +1,75 @@
-//! redis-server-rs.
+//! redis-server-rs: reads the command line and the configuration, and runs the server.
 
+use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 
+use server::config::Startup;
+use server::config::args::{self, Options};
+use server::config::parse::{LoadError, error_text};
+use server::{log, startup};
+
 fn main() -> ExitCode {
-    let mut config = server::config::Config::default();
-    let args: Vec<String> = std::env::args().collect();
-    for pair in args[1..].windows(2) {
-        if pair[0] == "--port" {
-            config.port = pair[1].parse().expect("a port");
+    let words: Vec<Vec<u8>> = std::env::args_os().skip(1).map(OsStringExt::into_vec).collect();
+    let well = match Startup::parse(&words) {
+        Startup::Run(options) => return run(&options),
+        Startup::Version => {
+            println!("{}", args::version());
+            true
         }
+        Startup::Help => {
+            print!("{}", args::HELP);
+            true
+        }
+        Startup::CheckSystem => startup::print_system_checks(),
+        Startup::TestMemory(None) => {
+            eprintln!(
+                "Please specify the amount of memory to test in megabytes.\nExample: redis-server-rs --test-memory 4096"
+            );
+            false
+        }
+        Startup::TestMemory(Some(megabytes)) => match startup::test_memory(megabytes) {
+            Some(0) => {
+                println!("Your memory passed this test.");
+                true
+            }
+            Some(wrong) => {
+                println!("*** MEMORY ERROR DETECTED: {wrong} words did not hold what was written ***");
+                false
+            }
+            None => {
+                eprintln!("Unable to allocate {megabytes} megabytes");
+                false
+            }
+        },
+    };
+    if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run(options: &Options) -> ExitCode {
+    if options.sentinel {
+        eprintln!("Sentinel mode is not available yet.");
+        return ExitCode::FAILURE;
     }
-    match server::run(config) {
-        Ok(()) => ExitCode::SUCCESS,
+    log::install();
+    let loaded = options.load().and_then(|config| match log::configure(&config) {
+        Ok(()) => Ok(config),
+        Err(error) => {
+            Err(LoadError::Whole { reason: format!("Can't open the log file: {}", error_text(&error)).into() })
+        }
+    });
+    let config = match loaded {
+        Ok(config) => config,
         Err(error) => {
             eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    startup::announce(&config);
+    match server::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        // The reason is in the log.
+        Err(error) => {
+            tracing::error!("{}", error_text(&error));
             ExitCode::FAILURE
         }
     }

@@ -183,9 +183,9 @@ mod tests {
     }
 
     fn load(args: &[&str]) -> Result<Config, String> {
-        options(args).load_with(Loader::with_enter(|_| Ok(())), &mut io::empty()).map_err(|error| {
-            error.to_string().lines().skip(2).collect::<Vec<_>>().join(" ")
-        })
+        options(args)
+            .load_with(Loader::with_enter(|_| Ok(())), &mut io::empty())
+            .map_err(|error| error.to_string().lines().skip(2).collect::<Vec<_>>().join(" "))
     }
 
     #[test]
@@ -202,7 +202,10 @@ mod tests {
     #[test]
     fn files_standard_input_and_sentinel() {
         let all = options(&["r.conf", "--sentinel", "--port", "1", "-"]);
-        assert_eq!(all, Options { file: Some("r.conf".into()), stdin: true, lines: b"port \"1\"".to_vec(), sentinel: true });
+        assert_eq!(
+            all,
+            Options { file: Some("r.conf".into()), stdin: true, lines: b"port \"1\"".to_vec(), sentinel: true }
+        );
         assert!(options(&["-"]).stdin);
         let mut text: &[u8] = b"port 5\nhz 20\n";
         let config = options(&["-", "--hz", "30"]).load_with(Loader::with_enter(|_| Ok(())), &mut text).unwrap();
@@ -216,14 +219,38 @@ mod tests {
             (&["--port"], "at line 2 >>> 'port' wrong number of arguments"),
             (&["--port", "6380", "--loglevel"], "at line 3 >>> 'loglevel' wrong number of arguments"),
             (&["--port", "6379", "6380"], "at line 2 >>> 'port \"6379\" \"6380\"' wrong number of arguments"),
-            (&["--port", "--loglevel", "verbose"], "at line 2 >>> 'port \"--loglevel\" \"verbose\"' wrong number of arguments"),
-            (&["--port", "--bla", "--loglevel", "verbose"], "at line 2 >>> 'port \"--bla\"' argument couldn't be parsed into an integer"),
-            (&["--logfile", "--my--log--file", "--loglevel", "--bla"], "at line 3 >>> 'loglevel \"--bla\"' argument(s) must be one of the following: debug, verbose, notice, warning, nothing"),
-            (&["--shutdown-on-sigint"], "at line 2 >>> 'shutdown-on-sigint' argument(s) must be one of the following: default, save, nosave, now, force"),
-            (&["--shutdown-on-sigint", "now force", "--shutdown-on-sigterm"], "at line 3 >>> 'shutdown-on-sigterm' argument(s) must be one of the following: default, save, nosave, now, force"),
-            (&["--replicaof", "127.0.0.1", "abc"], "at line 2 >>> 'replicaof \"127.0.0.1\" \"abc\"' Invalid master port"),
-            (&["--replicaof", "--127.0.0.1", "abc"], "at line 2 >>> 'replicaof \"--127.0.0.1\" \"abc\"' Invalid master port"),
-            (&["--replicaof", "--127.0.0.1", "--abc"], "at line 2 >>> 'replicaof \"--127.0.0.1\"' wrong number of arguments"),
+            (
+                &["--port", "--loglevel", "verbose"],
+                "at line 2 >>> 'port \"--loglevel\" \"verbose\"' wrong number of arguments",
+            ),
+            (
+                &["--port", "--bla", "--loglevel", "verbose"],
+                "at line 2 >>> 'port \"--bla\"' argument couldn't be parsed into an integer",
+            ),
+            (
+                &["--logfile", "--my--log--file", "--loglevel", "--bla"],
+                "at line 3 >>> 'loglevel \"--bla\"' argument(s) must be one of the following: debug, verbose, notice, warning, nothing",
+            ),
+            (
+                &["--shutdown-on-sigint"],
+                "at line 2 >>> 'shutdown-on-sigint' argument(s) must be one of the following: default, save, nosave, now, force",
+            ),
+            (
+                &["--shutdown-on-sigint", "now force", "--shutdown-on-sigterm"],
+                "at line 3 >>> 'shutdown-on-sigterm' argument(s) must be one of the following: default, save, nosave, now, force",
+            ),
+            (
+                &["--replicaof", "127.0.0.1", "abc"],
+                "at line 2 >>> 'replicaof \"127.0.0.1\" \"abc\"' Invalid master port",
+            ),
+            (
+                &["--replicaof", "--127.0.0.1", "abc"],
+                "at line 2 >>> 'replicaof \"--127.0.0.1\" \"abc\"' Invalid master port",
+            ),
+            (
+                &["--replicaof", "--127.0.0.1", "--abc"],
+                "at line 2 >>> 'replicaof \"--127.0.0.1\"' wrong number of arguments",
+            ),
             (&["--port 70000"], "at line 2 >>> 'port 70000' argument must be between 0 and 65535 inclusive"),
         ] {
             let error = load(args).unwrap_err();
@@ -241,7 +268,10 @@ mod tests {
         assert_eq!(show(&one_word, "maxmemory"), "734003200");
         assert_eq!(show(&one_word, "maxmemory-policy"), "volatile-lru");
         assert_eq!(show(&["--maxmemory '700mb'"], "maxmemory"), "734003200");
-        assert_eq!(show(&["--proc-title-template", "--my--title--template", "--loglevel", "verbose"], "proc-title-template"), "--my--title--template");
+        assert_eq!(
+            show(&["--proc-title-template", "--my--title--template", "--loglevel", "verbose"], "proc-title-template"),
+            "--my--title--template"
+        );
         assert_eq!(show(&["--proc-title-template --my--title--template", "--loglevel verbose"], "loglevel"), "verbose");
         for args in [
             &["--save", "--loglevel", "verbose"][..],

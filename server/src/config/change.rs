@@ -161,7 +161,10 @@ pub fn set(host: &mut impl Host, words: &[&[u8]], asker: Asker) -> Result<Vec<&'
 #[must_use]
 pub fn is_secret(words: &[&[u8]], index: usize) -> bool {
     !index.is_multiple_of(2)
-        && words.get(index - 1).and_then(|name| Param::find(name)).is_some_and(|param| param.flags.contains(Flags::SENSITIVE))
+        && words
+            .get(index - 1)
+            .and_then(|name| Param::find(name))
+            .is_some_and(|param| param.flags.contains(Flags::SENSITIVE))
 }
 
 #[cfg(test)]
@@ -227,7 +230,11 @@ mod tests {
             ("maxmemory", "-1", "argument must be a memory value"),
             ("maxmemory", "1.5gb", "argument must be a memory value"),
             ("proto-max-bulk-len", "100", "argument must be between 1048576 and 9223372036854775807 inclusive"),
-            ("hash-max-listpack-value", "9223372036854775808", "argument must be between 0 and 9223372036854775807 inclusive"),
+            (
+                "hash-max-listpack-value",
+                "9223372036854775808",
+                "argument must be between 0 and 9223372036854775807 inclusive",
+            ),
             ("set-max-listpack-value", "1kb", "argument couldn't be parsed into an integer"),
             ("maxmemory-clients", "200%", "percentage argument must be less or equal to 100"),
             ("maxmemory-clients", "5x%", "argument must be a memory or percent value"),
@@ -237,13 +244,29 @@ mod tests {
             ("save", "0 2", "Invalid save parameters"),
             ("save", "1 -2", "Invalid save parameters"),
             ("client-output-buffer-limit", "normal 1 2", "Wrong number of arguments in buffer limit configuration."),
-            ("client-output-buffer-limit", "master 1 2 3", "Invalid client class specified in buffer limit configuration."),
-            ("client-output-buffer-limit", "normal 1 2 -3", "Error in hard, soft or soft_seconds setting in buffer limit configuration."),
+            (
+                "client-output-buffer-limit",
+                "master 1 2 3",
+                "Invalid client class specified in buffer limit configuration.",
+            ),
+            (
+                "client-output-buffer-limit",
+                "normal 1 2 -3",
+                "Error in hard, soft or soft_seconds setting in buffer limit configuration.",
+            ),
             ("oom-score-adj", "x", "argument(s) must be one of the following: no, yes, relative, absolute"),
             ("oom-score-adj-values", "1 2", "wrong number of arguments"),
-            ("oom-score-adj-values", "1 2 3000", "Invalid oom-score-adj-values, elements must be between -2000 and 2000."),
+            (
+                "oom-score-adj-values",
+                "1 2 3000",
+                "Invalid oom-score-adj-values, elements must be between -2000 and 2000.",
+            ),
             ("notify-keyspace-events", "Q", "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."),
-            ("latency-tracking-info-percentiles", "50 101", "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]"),
+            (
+                "latency-tracking-info-percentiles",
+                "50 101",
+                "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]",
+            ),
             ("latency-tracking-info-percentiles", "50 x", "Invalid latency-tracking-info-percentiles parameters"),
             ("shutdown-on-sigint", "save nosave", "shutdown options SAVE and NOSAVE can't be used simultaneously"),
             ("bind", "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17", "Too many bind addresses specified."),
@@ -280,7 +303,11 @@ mod tests {
             ("save", "5 0", "5 0"),
             ("save", "", ""),
             ("client-output-buffer-limit", "", "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"),
-            ("client-output-buffer-limit", "slave 0 0 0 replica 5 5 5", "normal 0 0 0 slave 5 5 5 pubsub 33554432 8388608 60"),
+            (
+                "client-output-buffer-limit",
+                "slave 0 0 0 replica 5 5 5",
+                "normal 0 0 0 slave 5 5 5 pubsub 33554432 8388608 60",
+            ),
             ("notify-keyspace-events", "KEA", "AKE"),
             ("notify-keyspace-events", "KEAmn", "AnKEm"),
             ("notify-keyspace-events", "Elg", "glE"),
@@ -392,7 +419,9 @@ mod tests {
             let shown = param.get(&defaults);
             if param.name != "replicaof" {
                 let mut config = defaults.clone();
-                param.assign(&mut config, &[shown], Source::Set).unwrap_or_else(|reason| panic!("{}: {reason}", param.name));
+                param
+                    .assign(&mut config, &[shown], Source::Set)
+                    .unwrap_or_else(|reason| panic!("{}: {reason}", param.name));
                 assert!(param.same(&config, &defaults), "{}", param.name);
             }
             let accepts = |number: i128| {

@@ -80,6 +80,8 @@ pub enum Action {
     Cluster,
     /// Recompute the rhythm of periodic work.
     Hz,
+    /// Tell the latency monitor its threshold.
+    LatencyMonitor,
     /// Forget latencies that are no longer tracked.
     LatencyTracking,
     /// Install or remove the crash reporter.
@@ -624,7 +626,7 @@ parameters! {
     /// Entries of the slow log.
     "slowlog-max-len" => slowlog_max_len: usize = 128, int(0, I64), [];
     /// Milliseconds beyond which LATENCY records an event; 0 records none.
-    "latency-monitor-threshold" => latency_monitor_threshold: u64 = 0, int(0, I64), [];
+    "latency-monitor-threshold" => latency_monitor_threshold: u64 = 0, int(0, I64), [] LatencyMonitor;
     /// Keep histograms of the commands' latencies.
     "latency-tracking" => latency_tracking: bool = true, PLAIN, [] LatencyTracking;
     /// Percentiles that INFO latencystats shows.

@@ -297,8 +297,14 @@ mod tests {
             ("notify-keyspace-events a b", "1: notify-keyspace-events a b | wrong number of arguments"),
             ("appendfilename ''", "1: appendfilename '' | appendfilename can't be empty"),
             ("dbfilename a/b", "1: dbfilename a/b | dbfilename can't be a path, just a filename"),
-            ("proc-title-template {foo}", "1: proc-title-template {foo} | template format is invalid or contains unknown variables"),
-            ("user a on\nuser a off", "2: user a off | Error in user declaration 'a': Duplicate user found. A user can only be defined once in config files"),
+            (
+                "proc-title-template {foo}",
+                "1: proc-title-template {foo} | template format is invalid or contains unknown variables",
+            ),
+            (
+                "user a on\nuser a off",
+                "2: user a off | Error in user declaration 'a': Duplicate user found. A user can only be defined once in config files",
+            ),
         ] {
             assert_eq!(reason(text), expected);
         }
@@ -307,8 +313,16 @@ mod tests {
     #[test]
     fn errors_look_like_those_of_redis() {
         let text = load("port a").unwrap_err().to_string();
-        assert_eq!(text, "\n*** FATAL CONFIG FILE ERROR (Redis 8.0.6) ***\nReading the configuration file, at line 1\n>>> 'port a'\nargument couldn't be parsed into an integer");
-        assert!(load("cluster-enabled yes\nreplicaof h 1").unwrap_err().to_string().ends_with("\nreplicaof directive not allowed in cluster mode"));
+        assert_eq!(
+            text,
+            "\n*** FATAL CONFIG FILE ERROR (Redis 8.0.6) ***\nReading the configuration file, at line 1\n>>> 'port a'\nargument couldn't be parsed into an integer"
+        );
+        assert!(
+            load("cluster-enabled yes\nreplicaof h 1")
+                .unwrap_err()
+                .to_string()
+                .ends_with("\nreplicaof directive not allowed in cluster mode")
+        );
     }
 
     #[test]
@@ -316,14 +330,19 @@ mod tests {
         let point = |seconds, changes| SavePoint { seconds, changes };
         assert_eq!(load("").unwrap().save.0, [point(3600, 1), point(300, 100), point(60, 10000)]);
         assert_eq!(load("save 100 100").unwrap().save.0, [point(100, 100)]);
-        assert_eq!(load("save 900 1\nsave \"100 100 5 0\"").unwrap().save.0, [point(900, 1), point(100, 100), point(5, 0)]);
+        assert_eq!(
+            load("save 900 1\nsave \"100 100 5 0\"").unwrap().save.0,
+            [point(900, 1), point(100, 100), point(5, 0)]
+        );
         assert_eq!(load("save 900 1\nsave ''").unwrap().save.0, []);
         assert_eq!(load("save ''\nsave 7 7").unwrap().save.0, [point(7, 7)]);
     }
 
     #[test]
     fn output_limits_change_class_by_class() {
-        let limits = load("client-output-buffer-limit slave 1mb 1kb 7\nclient-output-buffer-limit pubsub 5 6 7").unwrap().client_output_buffer_limits;
+        let limits = load("client-output-buffer-limit slave 1mb 1kb 7\nclient-output-buffer-limit pubsub 5 6 7")
+            .unwrap()
+            .client_output_buffer_limits;
         assert_eq!(limits.normal, OutputLimit { hard_bytes: 0, soft_bytes: 0, soft_seconds: 0 });
         assert_eq!(limits.replica, OutputLimit { hard_bytes: 1 << 20, soft_bytes: 1024, soft_seconds: 7 });
         assert_eq!(limits.pubsub, OutputLimit { hard_bytes: 5, soft_bytes: 6, soft_seconds: 7 });
@@ -332,7 +351,10 @@ mod tests {
     #[test]
     fn what_only_files_say_is_kept() {
         let config = load("user alice on +@all\nrename-command FLUSHALL ''\nio-threads-do-reads yes").unwrap();
-        assert_eq!(config.origin.users, [UserLine { name: b"alice".to_vec(), rules: vec![b"on".to_vec(), b"+@all".to_vec()] }]);
+        assert_eq!(
+            config.origin.users,
+            [UserLine { name: b"alice".to_vec(), rules: vec![b"on".to_vec(), b"+@all".to_vec()] }]
+        );
         assert_eq!(config.origin.renamed[0].from, b"FLUSHALL");
         assert_eq!(config.origin.renamed[0].to, b"");
     }

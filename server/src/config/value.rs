@@ -455,7 +455,12 @@ impl Value for OutputLimits {
     fn lines(&self, _: Rule) -> Vec<String> {
         [("normal", self.normal), ("replica", self.replica), ("pubsub", self.pubsub)]
             .map(|(class, limit)| {
-                format!("{class} {} {} {}", with_unit(limit.hard_bytes), with_unit(limit.soft_bytes), limit.soft_seconds)
+                format!(
+                    "{class} {} {} {}",
+                    with_unit(limit.hard_bytes),
+                    with_unit(limit.soft_bytes),
+                    limit.soft_seconds
+                )
             })
             .to_vec()
     }
@@ -1010,7 +1015,9 @@ pub(super) fn check_nodename(word: &[u8]) -> Result<(), Reason> {
     if word.len() > HOSTNAME_LEN_MAX {
         return Err("Human node names must be less than 256 characters".into());
     }
-    if word.iter().any(|byte| !byte.is_ascii_graphic() && !matches!(byte, b' ' | b'\t') || b"!#$%&()*+:;<>?@[]^{|}~".contains(byte)) {
+    if word.iter().any(|byte| {
+        !byte.is_ascii_graphic() && !matches!(byte, b' ' | b'\t') || b"!#$%&()*+:;<>?@[]^{|}~".contains(byte)
+    }) {
         return Err("Announced human node name contained invalid character".into());
     }
     Ok(())

@@ -1,0 +1,136 @@
+//! What happens around the start: the lines that announce the server, checks of the system, a test of the memory.
+
+use std::fs;
+use std::hint::black_box;
+
+use crate::REDIS_VERSION;
+use crate::config::Config;
+
+/// Announces the start. The log is set up; nothing listens yet.
+pub fn announce(config: &Config) {
+    tracing::info!("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
+    tracing::info!(
+        "Redis version={REDIS_VERSION}, bits={}, commit=00000000, modified=0, pid={}, just started (redis-server-rs {})",
+        usize::BITS,
+        std::process::id(),
+        env!("CARGO_PKG_VERSION"),
+    );
+    match &config.origin.file {
+        Some(_) => tracing::info!("Configuration loaded"),
+        None => tracing::warn!(
+            "Warning: no config file specified, using the default config. In order to specify a config file use redis-server-rs /path/to/redis.conf"
+        ),
+    }
+    for check in system_checks() {
+        if let Err(warning) = check.result {
+            tracing::warn!("WARNING {warning}");
+        }
+    }
+}
+
+/// Shows the logo, or a line instead when the log goes to a file or elsewhere.
+pub fn show_logo(config: &Config) {
+    let mode = if config.cluster_enabled { "cluster" } else { "standalone" };
+    let port = if config.port != 0 { config.port } else { config.tls_port };
+    let terminal = config.logfile.is_empty() && std::io::IsTerminal::is_terminal(&std::io::stdout());
+    if !config.always_show_logo && !terminal {
+        tracing::info!("Running mode={mode}, port={port}.");
+        return;
+    }
+    let (bits, process, ours) = (usize::BITS, std::process::id(), env!("CARGO_PKG_VERSION"));
+    crate::log::raw(&format!(
+        r"
+      ____
+     /   /\      redis-server-rs {ours} ({bits} bit)
+    /___/  \     speaks Redis {REDIS_VERSION}
+    \   \  /
+     \___\/      Running in {mode} mode
+      \  /\      Port: {port}
+       \/  \     PID: {process}
+        \__/
+
+"
+    ));
+}
+
+/// One check of the operating system's settings.
+#[derive(Debug)]
+pub struct Check {
+    /// Its name.
+    pub name: &'static str,
+    /// What is wrong, and what helps.
+    pub result: Result<(), String>,
+}
+
+/// Looks at the settings of the kernel that hurt a server.
+#[must_use]
+pub fn system_checks() -> Vec<Check> {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let overcommit = match read("/proc/sys/vm/overcommit_memory").trim() {
+        "0" => Err("Memory overcommit must be enabled! Without it, a background save or replication may fail under low memory condition. To fix this issue add 'vm.overcommit_memory = 1' to /etc/sysctl.conf and then reboot or run the command 'sysctl vm.overcommit_memory=1' for this to take effect.".to_owned()),
+        _ => Ok(()),
+    };
+    let huge_pages = match read("/sys/kernel/mm/transparent_hugepage/enabled").contains("[always]") {
+        true => Err("You have Transparent Huge Pages (THP) support enabled in your kernel. This will create latency and memory usage issues. To fix this issue run the command 'echo madvise > /sys/kernel/mm/transparent_hugepage/enabled' as root, and add it to your /etc/rc.local in order to retain the setting after a reboot.".to_owned()),
+        false => Ok(()),
+    };
+    let clock = match read("/sys/devices/system/clocksource/clocksource0/current_clocksource").trim() {
+        source @ ("hpet" | "acpi_pm" | "xen") => Err(format!(
+            "The kernel reads its clock from '{source}', which is slow. If the machine allows it, run 'echo tsc > /sys/devices/system/clocksource/clocksource0/current_clocksource' as root."
+        )),
+        _ => Ok(()),
+    };
+    vec![
+        Check { name: "slow-clocksource", result: clock },
+        Check { name: "overcommit", result: overcommit },
+        Check { name: "THP", result: huge_pages },
+    ]
+}
+
+/// Prints the checks. Answers whether all is well.
+#[must_use]
+pub fn print_system_checks() -> bool {
+    let checks = system_checks();
+    for Check { name, result } in &checks {
+        match result {
+            Ok(()) => println!("[{name}]...OK"),
+            Err(warning) => println!("[{name}]...WARNING:\n{warning}"),
+        }
+    }
+    checks.iter().all(|check| check.result.is_ok())
+}
+
+/// Writes and reads back patterns over that many megabytes. Answers the number of words that did not hold.
+#[must_use]
+pub fn test_memory(megabytes: u64) -> Option<u64> {
+    let words = usize::try_from(megabytes.checked_mul(1 << 17)?).ok()?;
+    let mut memory: Vec<u64> = Vec::new();
+    memory.try_reserve_exact(words).ok()?;
+    memory.resize(words, 0);
+    let mut wrong = 0;
+    for round in 0..5 {
+        let expected = |index: usize| match round {
+            0 => 0,
+            1 => u64::MAX,
+            2 => 0x5555_5555_5555_5555,
+            3 => 0xAAAA_AAAA_AAAA_AAAA,
+            // Differs from word to word, so that crossed address lines show too.
+            _ => 0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(index as u64 + 1),
+        };
+        for (index, word) in memory.iter_mut().enumerate() {
+            *word = expected(index);
+        }
+        wrong +=
+            black_box(&memory).iter().enumerate().filter(|(index, word)| **word != expected(*index)).count() as u64;
+    }
+    Some(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn good_memory_holds_and_absurd_sizes_are_refused() {
+        assert_eq!(super::test_memory(1), Some(0));
+        assert_eq!(super::test_memory(u64::MAX), None);
+    }
+}
