@@ -3,7 +3,10 @@
 pub mod client;
 pub mod connection;
 pub mod introspection;
+pub mod latency;
 pub mod pubsub;
+pub mod server;
+pub mod slowlog;
 pub mod transaction;
 
 use engine::Engine;
@@ -18,8 +21,16 @@ use engine::error::CommandError;
 pub type HostCommand = Command<HostFn>;
 
 /// All families.
-const FAMILIES: &[&[&HostCommand]] =
-    &[connection::COMMANDS, client::COMMANDS, introspection::COMMANDS, pubsub::COMMANDS, transaction::COMMANDS];
+const FAMILIES: &[&[&HostCommand]] = &[
+    connection::COMMANDS,
+    client::COMMANDS,
+    introspection::COMMANDS,
+    pubsub::COMMANDS,
+    transaction::COMMANDS,
+    server::COMMANDS,
+    slowlog::COMMANDS,
+    latency::COMMANDS,
+];
 
 /// Every command of the engine and of the server.
 #[must_use]
