@@ -218,7 +218,9 @@ impl<F: Format> Blob<F> {
         // lengths, which the allocation holds; the gap is `insert` bytes at `at`, aliased by nothing while `fill`
         // runs, because `self` is borrowed mutably.
         unsafe {
-            ptr::copy(base.add(at + remove), base.add(at + insert), old - at - remove);
+            if insert != remove {
+                ptr::copy(base.add(at + remove), base.add(at + insert), old - at - remove);
+            }
             let mut gap = Gap { bytes: std::slice::from_raw_parts_mut(base.add(at).cast::<MaybeUninit<u8>>(), insert) };
             fill(&mut gap);
             assert!(gap.bytes.is_empty(), "the gap is filled");
