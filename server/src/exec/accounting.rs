@@ -10,7 +10,11 @@ impl Server {
     #[inline]
     pub fn account(&mut self, id: ClientId, command: usize, argv: &[&[u8]], micros: u64, failed: bool) {
         self.stats.command_us += micros;
-        self.command_stats[command].record(micros, failed);
+        let stat = &mut self.command_stats[command];
+        stat.record(micros, failed);
+        if self.config.latency_tracking {
+            stat.record_latency(micros);
+        }
         let slow_after = self.config.slowlog_log_slower_than;
         let slow = slow_after >= 0 && micros >= slow_after as u64;
         let latent = self.latency.threshold_ms > 0 && micros >= self.latency.threshold_ms * 1000;
