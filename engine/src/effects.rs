@@ -6,7 +6,7 @@
 
 use bitflags::bitflags;
 
-use crate::types::Value;
+use crate::keyspace::{Db, Garbage};
 
 bitflags! {
     /// Classes of keyspace events, with the letters of `notify-keyspace-events`.
@@ -106,8 +106,10 @@ pub struct Effects {
     pub interest: Interest,
     /// Changes, as `rdb_changes_since_last_save` counts them.
     pub dirty: u64,
-    /// Values to be freed elsewhere (UNLINK and the lazy options).
-    pub free_later: Vec<Value>,
+    /// Values to be freed elsewhere (UNLINK and the lazy options). Whoever has no better place for them drops them.
+    pub free_later: Vec<Garbage>,
+    /// The former contents of databases, to be freed elsewhere (FLUSHALL ASYNC).
+    pub free_dbs: Vec<Db>,
     /// The databases themselves changed place or contents: (a, b) were swapped, or both the same: emptied.
     pub databases_changed: Vec<(usize, usize)>,
     db: usize,
@@ -137,6 +139,8 @@ impl Effects {
         self.commands.clear();
         self.words.clear();
         self.databases_changed.clear();
+        self.free_later.clear();
+        self.free_dbs.clear();
     }
 
     /// The database that keys without one belong to.

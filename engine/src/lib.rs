@@ -35,7 +35,7 @@ use config::EngineConfig;
 use ctx::{CmdResult, Ctx, Outcome};
 use effects::{Effects, EventClass};
 use error::CommandError;
-use keyspace::{Db, Keyspaces};
+use keyspace::{Db, Keyspaces, Setting};
 use registry::Registry;
 use resp::Protocol;
 use resp::writer::Writer;
@@ -113,10 +113,8 @@ impl Engine {
         out: Writer<'_>,
     ) -> CmdResult {
         self.effects.begin(db);
-        let (selected, others) = Keyspaces::split(&mut self.dbs, db, now);
-        selected.begin(now);
-        selected.set_access_clock(self.config.access_clock);
-        selected.set_interest(&self.effects.interest);
+        let setting = self.setting(now);
+        let (selected, others) = Keyspaces::split(&mut self.dbs, db, setting);
         let mut ctx = Ctx {
             db: selected,
             others,
@@ -128,26 +126,51 @@ impl Engine {
             may_block,
         };
         let result = run(&mut ctx, &mut Args::new(argv));
-        self.collect_notes(db);
+        if ctx.others.used() {
+            (0..self.dbs.len()).for_each(|db| self.collect_notes(db));
+        } else {
+            self.collect_notes(db);
+        }
         result
+    }
+
+    fn setting(&self, now: UnixMs) -> Setting {
+        Setting {
+            now,
+            access_clock: self.config.access_clock,
+            interest: self.effects.interest,
+            keeps_waste: self.config.lazy_server_del || self.config.lazy_expire,
+        }
     }
 
     /// Removes keys of one database whose time has passed, at most `budget` of them; returns how many.
     /// The effects are those of a command of its own.
     pub fn expire_step(&mut self, db: usize, now: UnixMs, budget: usize) -> usize {
         self.effects.begin(db);
-        self.dbs[db].begin(now);
+        let setting = self.setting(now);
+        setting.apply(&mut self.dbs[db]);
         let removed = self.dbs[db].expire_step(budget);
         self.collect_notes(db);
         removed
     }
 
     /// Turns what lookups in `db` noticed into effects that precede those of the command.
+    #[inline]
     fn collect_notes(&mut self, db: usize) {
-        let notes = &mut self.dbs[db].notes;
-        if notes.expired.is_empty() && notes.missed.is_empty() && notes.created.is_empty() {
-            return;
+        let Db { notes, waste, .. } = &self.dbs[db];
+        if !notes.expired.is_empty()
+            || !notes.missed.is_empty()
+            || !notes.created.is_empty()
+            || !waste.garbage.is_empty()
+        {
+            self.collect_all_notes(db);
         }
+    }
+
+    #[cold]
+    fn collect_all_notes(&mut self, db: usize) {
+        self.effects.free_later.append(&mut self.dbs[db].waste.garbage);
+        let notes = &mut self.dbs[db].notes;
         let removal: &[u8] = if self.config.lazy_expire { b"UNLINK" } else { b"DEL" };
         self.expired_keys += notes.expired.len() as u64;
         for key in notes.expired.drain(..) {

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 
-use engine::keyspace::Db;
-use engine::types::Value;
+use engine::keyspace::{self, Db};
 
 /// Something to be dropped elsewhere.
 #[derive(Debug)]
 pub enum Garbage {
     /// One value.
-    Value(Value),
+    Value(keyspace::Garbage),
     /// The contents of a database.
     Db(Box<Db>),
 }

@@ -4,8 +4,19 @@ use crate::command::Command;
 
 pub mod blocking;
 pub mod deadline;
+pub mod generic;
 pub mod list;
+pub mod scan_args;
+pub mod server;
 pub mod string;
 
 /// All families.
-pub const FAMILIES: &[&[&Command]] = &[list::COMMANDS, string::COMMANDS];
+pub const FAMILIES: &[&[&Command]] = &[
+    generic::expire::COMMANDS,
+    generic::keys::COMMANDS,
+    generic::object::COMMANDS,
+    generic::scan::COMMANDS,
+    list::COMMANDS,
+    server::COMMANDS,
+    string::COMMANDS,
+];

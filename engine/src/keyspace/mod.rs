@@ -6,21 +6,50 @@ mod deadlines;
 
 pub use db::{CollectionRef, Db, Expiry, Garbage, Mut, Notes, Ref, StrBuf, ValueRef, Waste};
 
+use crate::config::AccessClock;
+use crate::effects::Interest;
 use crate::time::UnixMs;
 
 /// The databases besides the selected one.
 pub struct Keyspaces<'a> {
     before: &'a mut [Db],
     after: &'a mut [Db],
-    now: UnixMs,
+    setting: Setting,
+    used: bool,
+}
+
+/// What holds for every database while one command runs.
+#[derive(Copy, Clone, Debug)]
+pub struct Setting {
+    /// The time.
+    pub now: UnixMs,
+    /// How the access clock of entries is kept.
+    pub access_clock: AccessClock,
+    /// What notes shall contain.
+    pub interest: Interest,
+    /// Whether replaced and expired values of many parts are kept for others to free.
+    pub keeps_waste: bool,
+}
+
+impl Setting {
+    /// Makes `db` ready for the command.
+    #[inline]
+    pub fn apply(&self, db: &mut Db) {
+        db.begin(self.now);
+        db.set_access_clock(self.access_clock);
+        db.set_interest(&self.interest);
+        db.waste.kept = self.keeps_waste;
+    }
 }
 
 impl<'a> Keyspaces<'a> {
-    /// Splits `dbs` into the selected database and the others, all at the time `now`. `index` must exist.
-    pub fn split(dbs: &'a mut [Db], index: usize, now: UnixMs) -> (&'a mut Db, Self) {
+    /// Splits `dbs` into the selected database and the others. `index` must exist.
+    #[inline]
+    pub fn split(dbs: &'a mut [Db], index: usize, setting: Setting) -> (&'a mut Db, Self) {
         let (before, rest) = dbs.split_at_mut(index);
         let (db, after) = rest.split_first_mut().expect("the selected database exists");
-        (db, Keyspaces { before, after, now })
+        setting.apply(db);
+        (db, Keyspaces { before, after, setting, used: false })
     }
 
     /// Another database than the selected one; `None` for that one, or when there is none of this number.
@@ -31,8 +60,35 @@ impl<'a> Keyspaces<'a> {
         } else {
             self.after.get_mut(index.checked_sub(selected + 1)?)
         }?;
-        db.begin(self.now);
+        self.setting.apply(db);
+        self.used = true;
         Some(db)
+    }
+
+    /// Exchanges two databases, of which the selected one may be one. Both must exist.
+    pub fn swap(&mut self, selected: &mut Db, a: usize, b: usize) {
+        let (a, b, here) = (a.min(b), a.max(b), self.before.len());
+        self.used = true;
+        if a == b {
+            return;
+        }
+        if a == here {
+            std::mem::swap(selected, &mut self.after[b - here - 1]);
+        } else if b == here {
+            std::mem::swap(&mut self.before[a], selected);
+        } else if b < here {
+            self.before.swap(a, b);
+        } else if a > here {
+            self.after.swap(a - here - 1, b - here - 1);
+        } else {
+            std::mem::swap(&mut self.before[a], &mut self.after[b - here - 1]);
+        }
+    }
+
+    /// Whether another database than the selected one was looked at.
+    #[must_use]
+    pub fn used(&self) -> bool {
+        self.used
     }
 
     /// Number of databases, the selected one included.

@@ -3,6 +3,7 @@
 use crate::ds::entry::Owned;
 use crate::ds::packed::Packed;
 
+mod duplicate;
 pub mod hash;
 pub mod list;
 pub mod set;

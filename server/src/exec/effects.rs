@@ -12,6 +12,9 @@ impl Server {
     pub fn apply_effects(&mut self) {
         let effects = &mut self.engine.effects;
         self.stats.dirty += effects.dirty;
+        for db in effects.free_dbs.drain(..) {
+            self.bio.free(Garbage::Db(Box::new(db)));
+        }
         if !effects.free_later.is_empty() {
             for value in effects.free_later.drain(..) {
                 self.bio.free(Garbage::Value(value));
