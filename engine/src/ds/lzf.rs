@@ -239,6 +239,16 @@ mod tests {
         assert_eq!(decompress(b"\x00x", usize::MAX), Err(LzfError::Corrupt));
     }
 
+    #[test]
+    fn reads_what_redis_wrote() {
+        // From a DUMP by Redis 8.0.
+        let stream = b"\rhello world, h`\x0C\x04redis\xC0\x0C\xE0%\x19\0a\xE0\xFF\0\xE0\x1A\0\x05the en\xE1\x03u\x01is";
+        let text = ["hello world, hello redis, ".repeat(3), "a".repeat(300), "the end, hello redis".into()].concat();
+        assert_eq!(decompress(stream, 398).as_deref(), Ok(text.as_bytes()));
+        let mut ours = Vec::new();
+        assert!(compress(text.as_bytes(), 398, &mut ours).is_some_and(|len| len <= stream.len() + 2));
+    }
+
     proptest! {
         #[test]
         fn round_trips(seed in prop::collection::vec(any::<u8>(), 1..40), picks in prop::collection::vec((any::<prop::sample::Index>(), 1..40usize), 0..200)) {

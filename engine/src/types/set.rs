@@ -153,6 +153,9 @@ impl Set {
     }
 
     /// Makes the set a table with room for `more` members.
+    ///
+    /// # Panics
+    /// When a listpack or intset from outside, loaded unchecked, holds a member twice.
     pub fn convert_to_table(&mut self, more: usize) {
         if matches!(self, Set::Table(_)) {
             return;
@@ -160,7 +163,8 @@ impl Set {
         let mut table = Box::new(Table::with_capacity(self.len() + more));
         let mut buffer = ElemBuf::new();
         for member in self.iter() {
-            add_to_table(&mut table, member.text(&mut buffer));
+            let new = add_to_table(&mut table, member.text(&mut buffer));
+            assert!(new, "listpack with dup elements");
         }
         *self = Set::Table(table);
     }
