@@ -1,0 +1,177 @@
+//! Looking at members in no order: ZRANDMEMBER and ZSCAN.
+
+use std::collections::HashSet;
+
+use resp::writer::Writer;
+
+use super::{Scores, begin_members, reply_member, reply_name};
+use crate::args::Args;
+use crate::command::{Arg, Arity, Command, Flags, Group, KeyFlags, KeySpec};
+use crate::ctx::{CmdResult, Ctx, Outcome};
+use crate::ds::listpack::{Elem, ElemBuf};
+use crate::error::CommandError;
+use crate::glob;
+use crate::types::Zset;
+use crate::types::zset::Order;
+
+pub(super) const COMMANDS: &[&Command] = &[&ZRANDMEMBER, &ZSCAN];
+
+const ZRANDMEMBER: Command = Command {
+    name: "zrandmember",
+    arity: Arity::AtLeast(2),
+    flags: Flags::READONLY,
+    group: Group::SortedSet,
+    keys: &[KeySpec::first(KeyFlags::READ)],
+    since: "6.2.0",
+    tips: &["nondeterministic_output"],
+    complexity: "O(N) where N is the number of members returned",
+    summary: "Returns random members of a sorted set.",
+    args: &[
+        Arg::key("key"),
+        Arg::block("options", &[Arg::integer("count"), Arg::word("withscores", "WITHSCORES").optional()]).optional(),
+    ],
+    run: zrandmember,
+    ..Command::BASE
+};
+
+/// Most members that one ZRANDMEMBER with a negative count replies: it may repeat them, so the set's size is no bound.
+const REPEATS_MAX: u64 = 1 << 26;
+
+fn zrandmember(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let key = args.next()?;
+    if args.is_done() {
+        match ctx.db.read::<Zset>(key)? {
+            Some(zset) => {
+                let rank = ctx.rng.index(zset.len());
+                zset.get_with(rank, |name, _| reply_name(&mut ctx.out, name));
+            }
+            None => ctx.out.null(),
+        }
+        return Ok(Outcome::Done);
+    }
+    let count = args.i64()?;
+    if count == i64::MIN {
+        return Err(CommandError::Text(
+            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+        ));
+    }
+    let scores = if args.keyword("WITHSCORES") { Scores::With } else { Scores::Without };
+    args.end()?;
+    let out_of_range = (scores == Scores::With && count.unsigned_abs() > i64::MAX as u64 / 2)
+        || (count < 0 && count.unsigned_abs() > REPEATS_MAX);
+    if out_of_range {
+        return Err(CommandError::OutOfRange);
+    }
+    let Some(zset) = ctx.db.read::<Zset>(key)? else {
+        ctx.out.array(0);
+        return Ok(Outcome::Done);
+    };
+    let wanted = count.unsigned_abs() as usize;
+    let len = zset.len();
+    if count < 0 {
+        begin_members(&mut ctx.out, wanted, scores);
+        for _ in 0..wanted {
+            let rank = ctx.rng.index(len);
+            zset.get_with(rank, |name, score| reply_member(&mut ctx.out, name, score, scores));
+        }
+        return Ok(Outcome::Done);
+    }
+    let wanted = wanted.min(len);
+    begin_members(&mut ctx.out, wanted, scores);
+    if wanted < len / 4 {
+        // Few of many: Floyd's sampling. Each step draws from one rank more, and takes that rank if the draw is known.
+        let mut drawn = HashSet::with_capacity(wanted);
+        for last in len - wanted..len {
+            let rank = ctx.rng.index(last + 1);
+            let rank = if drawn.insert(rank) { rank } else { last };
+            drawn.insert(rank);
+            zset.get_with(rank, |name, score| reply_member(&mut ctx.out, name, score, scores));
+        }
+        return Ok(Outcome::Done);
+    }
+    // Selection sampling: each member is taken with the chance (wanted / left). One pass, no memory.
+    let (mut wanted, mut left) = (wanted, len);
+    zset.range(0..len, Order::Ascending, |name, score| {
+        if ctx.rng.index(left) < wanted {
+            reply_member(&mut ctx.out, name, score, scores);
+            wanted -= 1;
+        }
+        left -= 1;
+    });
+    Ok(Outcome::Done)
+}
+
+const ZSCAN: Command = Command {
+    name: "zscan",
+    arity: Arity::AtLeast(3),
+    flags: Flags::READONLY,
+    group: Group::SortedSet,
+    keys: &[KeySpec::first(KeyFlags::READ)],
+    since: "2.8.0",
+    tips: &["nondeterministic_output"],
+    complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.",
+    summary: "Iterates over the members and scores of a sorted set.",
+    args: &[
+        Arg::key("key"),
+        Arg::integer("cursor"),
+        Arg::pattern("pattern").token("MATCH").optional(),
+        Arg::integer("count").token("COUNT").optional(),
+    ],
+    run: zscan,
+    ..Command::BASE
+};
+
+/// Members a call looks at unless COUNT says otherwise.
+const COUNT_DEFAULT: usize = 10;
+
+fn zscan(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let key = args.next()?;
+    let cursor = args.next()?;
+    let cursor: u64 =
+        std::str::from_utf8(cursor).ok().and_then(|text| text.parse().ok()).ok_or(CommandError::InvalidCursor)?;
+    let Some(zset) = ctx.db.read::<Zset>(key)? else {
+        ctx.out.array(2);
+        ctx.out.bulk(b"0");
+        ctx.out.array(0);
+        return Ok(Outcome::Done);
+    };
+    let (mut pattern, mut count) = (None, COUNT_DEFAULT);
+    while !args.is_done() {
+        if args.left() > 1 && args.keyword("COUNT") {
+            count = usize::try_from(args.i64()?).ok().filter(|count| *count > 0).ok_or(CommandError::Syntax)?;
+        } else if args.left() > 1 && args.keyword("MATCH") {
+            pattern = Some(args.next()?).filter(|pattern| *pattern != b"*");
+        } else if args.keyword("NOVALUES") {
+            return Err(CommandError::Text("ERR NOVALUES option can only be used in HSCAN"));
+        } else {
+            return Err(CommandError::Syntax);
+        }
+    }
+    let mut members = Vec::new();
+    let mut writer = Writer::new(&mut members, ctx.out.protocol());
+    let mut found = 0;
+    let mut buf = ElemBuf::default();
+    let small = matches!(*zset, Zset::Listpack(_));
+    let next = zset.scan(cursor, count, |name, score| {
+        if pattern.is_some_and(|pattern| !glob::matches(pattern, name.text(&mut buf))) {
+            return;
+        }
+        found += 1;
+        reply_name(&mut writer, name);
+        reply_scanned_score(&mut writer, score, small);
+    });
+    ctx.out.array(2);
+    ctx.out.bulk_display(next);
+    ctx.out.array(2 * found);
+    ctx.out.buffer().extend_from_slice(&members);
+    Ok(Outcome::Done)
+}
+
+/// ZSCAN replies scores as text in both protocols: as the listpack has it, or with 17 digits.
+fn reply_scanned_score(out: &mut Writer<'_>, score: f64, small: bool) {
+    if small {
+        crate::types::zset::with_score_text(score, |elem: Elem<'_>| reply_name(out, elem));
+    } else {
+        out.bulk(resp::number::format_f64_17g(score).as_ref());
+    }
+}
