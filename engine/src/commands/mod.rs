@@ -9,6 +9,7 @@ pub mod list;
 pub mod scan_args;
 pub mod server;
 pub mod string;
+pub mod zset;
 
 /// All families.
 pub const FAMILIES: &[&[&Command]] = &[
@@ -19,4 +20,10 @@ pub const FAMILIES: &[&[&Command]] = &[
     list::COMMANDS,
     server::COMMANDS,
     string::COMMANDS,
+    zset::ADD,
+    zset::POP,
+    zset::RANGE,
+    zset::RANK,
+    zset::SCAN,
+    zset::STORE,
 ];

@@ -49,7 +49,9 @@ impl ScoreRange {
     pub fn parse(min: &[u8], max: &[u8]) -> Option<Self> {
         fn bound(text: &[u8]) -> Option<(f64, bool)> {
             let (text, excluded) = text.strip_prefix(b"(").map_or((text, false), |rest| (rest, true));
-            Some((resp::number::parse_f64(text)?, excluded))
+            // Wider and narrower than the scores of ZADD, as in Redis: nothing is zero, 1e400 infinite, 0x10 an error.
+            let score: f64 = if text.is_empty() { 0.0 } else { std::str::from_utf8(text).ok()?.parse().ok()? };
+            if score.is_nan() { None } else { Some((score, excluded)) }
         }
         let ((min, min_excluded), (max, max_excluded)) = (bound(min)?, bound(max)?);
         Some(ScoreRange { min, min_excluded, max, max_excluded })
@@ -181,6 +183,24 @@ impl Zset {
     /// Adds a member or changes its score. `score` must not be NaN.
     pub fn insert(&mut self, name: &[u8], score: f64, config: &EngineConfig) -> Updated {
         self.update(name, config, |_| Some(score))
+    }
+
+    /// Adds a member that comes after all others, in (score, name) order.
+    pub fn push_last(&mut self, name: &[u8], score: f64, config: &EngineConfig) {
+        if let Zset::Listpack(pack) = self
+            && pack.len() / 2 < config.zset_max_listpack_entries
+            && name.len() <= config.zset_max_listpack_value
+            && pack.safe_to_add(name.len())
+        {
+            with_score_elem(score, |score| pack.extend_back(&[Elem::Str(name), score]));
+            return;
+        }
+        self.become_tree(1);
+        let Zset::Tree(tree) = self else { unreachable!("converted above") };
+        if tree.push_last(name, score).is_err() {
+            debug_assert!(false, "callers keep the order");
+            tree.insert(name, score);
+        }
     }
 
     fn update_small(
@@ -395,7 +415,7 @@ impl Zset {
                 return;
             }
             pack.push_back(member.name);
-            push_score(member.score, |elem| pack.push_back(elem));
+            with_score_elem(member.score, |elem| pack.push_back(elem));
         }
         *self = Zset::Listpack(pack);
     }
@@ -526,20 +546,14 @@ fn find(pack: &Listpack, name: &[u8]) -> Option<(Pos, f64)> {
     Some((pos, score_after(pack, pos)))
 }
 
-/// Hands `push` the score as a listpack stores it: as an integer if it is one, else as its shortest text.
-fn push_score(score: f64, push: impl FnOnce(Elem<'_>)) {
+/// Hands `use_elem` the score as a listpack stores it: as an integer if it is one, else as its shortest text.
+pub(crate) fn with_score_elem(score: f64, use_elem: impl FnOnce(Elem<'_>)) {
     // 2^63 itself is out; -0 becomes 0, as in Redis.
     if score == score.trunc() && (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&score) {
-        push(Elem::Int(score as i64));
+        use_elem(Elem::Int(score as i64));
     } else {
-        push(Elem::Str(score_text(score).as_bytes()));
+        use_elem(Elem::Str(resp::number::format_f64(score).as_ref()));
     }
-}
-
-/// The shortest text that reads back as `score`.
-fn score_text(score: f64) -> String {
-    let plain = 1e-4..1e17;
-    if plain.contains(&score.abs()) || score.is_infinite() { format!("{score}") } else { format!("{score:e}") }
 }
 
 /// Puts a member that is not there at its place.
@@ -555,7 +569,7 @@ fn insert_pair(pack: &mut Listpack, name: &[u8], score: f64) {
             break;
         }
     }
-    push_score(score, |score| {
+    with_score_elem(score, |score| {
         let pair = [Elem::Str(name), score];
         match at {
             Some(pos) => pack.insert_many(pos, Side::Before, &pair),

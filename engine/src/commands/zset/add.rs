@@ -11,7 +11,8 @@ use crate::error::CommandError;
 use crate::types::Zset;
 use crate::types::zset::Updated;
 
-pub(super) const COMMANDS: &[&Command] = &[&ZADD, &ZINCRBY, &ZREM];
+/// The declarations.
+pub const COMMANDS: &[&Command] = &[&ZADD, &ZINCRBY, &ZREM];
 
 const ZADD: Command = Command {
     name: "zadd",
@@ -108,7 +109,7 @@ fn zadd(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let key = args.next()?;
     let options = Options::parse(args);
     let pairs = args.take_rest();
-    if pairs.is_empty() || pairs.len() % 2 != 0 {
+    if pairs.is_empty() || !pairs.len().is_multiple_of(2) {
         return Err(CommandError::Syntax);
     }
     options.check(pairs.len() / 2)?;

@@ -5,7 +5,6 @@ use std::ops::Range;
 use resp::Protocol;
 use resp::writer::Writer;
 
-use crate::command::Command;
 use crate::ctx::Ctx;
 use crate::ds::listpack::Elem;
 use crate::effects::EventClass;
@@ -21,9 +20,12 @@ mod rank;
 mod scan;
 mod store;
 
-/// The declarations, by sub-subject.
-pub const FAMILIES: [&[&Command]; 6] =
-    [add::COMMANDS, range::COMMANDS, rank::COMMANDS, pop::COMMANDS, store::COMMANDS, scan::COMMANDS];
+pub use add::COMMANDS as ADD;
+pub use pop::COMMANDS as POP;
+pub use range::COMMANDS as RANGE;
+pub use rank::COMMANDS as RANK;
+pub use scan::COMMANDS as SCAN;
+pub use store::COMMANDS as STORE;
 
 /// Whether members are replied with their scores.
 #[derive(Copy, Clone, PartialEq, Eq)]

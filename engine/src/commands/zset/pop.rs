@@ -12,7 +12,8 @@ use crate::error::CommandError;
 use crate::types::zset::Order;
 use crate::types::{Kind, Zset};
 
-pub(super) const COMMANDS: &[&Command] = &[&BZMPOP, &BZPOPMAX, &BZPOPMIN, &ZMPOP, &ZPOPMAX, &ZPOPMIN];
+/// The declarations.
+pub const COMMANDS: &[&Command] = &[&BZMPOP, &BZPOPMAX, &BZPOPMIN, &ZMPOP, &ZPOPMAX, &ZPOPMIN];
 
 /// Which end members are taken from.
 #[derive(Copy, Clone, PartialEq, Eq)]

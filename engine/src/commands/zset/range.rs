@@ -11,7 +11,8 @@ use crate::error::CommandError;
 use crate::types::Zset;
 use crate::types::zset::{NameRange, Order, ScoreRange};
 
-pub(super) const COMMANDS: &[&Command] = &[
+/// The declarations.
+pub const COMMANDS: &[&Command] = &[
     &ZRANGE,
     &ZRANGEBYLEX,
     &ZRANGEBYSCORE,
@@ -42,8 +43,7 @@ struct Form {
 
 const LIMIT: Arg = Arg::block("limit", &[Arg::integer("offset"), Arg::integer("count")]).token("LIMIT").optional();
 const WITHSCORES: Arg = Arg::word("withscores", "WITHSCORES").optional();
-const SORT_BY: Arg =
-    Arg::one_of("sortby", &[Arg::word("byscore", "BYSCORE"), Arg::word("bylex", "BYLEX")]).optional();
+const SORT_BY: Arg = Arg::one_of("sortby", &[Arg::word("byscore", "BYSCORE"), Arg::word("bylex", "BYLEX")]).optional();
 
 const ZRANGE: Command = Command {
     name: "zrange",
@@ -79,9 +79,7 @@ const ZREVRANGE: Command = Command {
     complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned.",
     summary: "Returns members of a sorted set in a range of ranks, from the highest score down.",
     args: &[Arg::key("key"), Arg::integer("start"), Arg::integer("stop"), WITHSCORES],
-    run: |ctx, args| {
-        range(ctx, args, &Form { by: Some(By::Rank), order: Some(Order::Descending), with_scores: true })
-    },
+    run: |ctx, args| range(ctx, args, &Form { by: Some(By::Rank), order: Some(Order::Descending), with_scores: true }),
     ..Command::BASE
 };
 
@@ -97,9 +95,7 @@ const ZRANGEBYSCORE: Command = Command {
     complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N)).",
     summary: "Returns members of a sorted set in a range of scores.",
     args: &[Arg::key("key"), Arg::double("min"), Arg::double("max"), WITHSCORES.since("2.0.0"), LIMIT],
-    run: |ctx, args| {
-        range(ctx, args, &Form { by: Some(By::Score), order: Some(Order::Ascending), with_scores: true })
-    },
+    run: |ctx, args| range(ctx, args, &Form { by: Some(By::Score), order: Some(Order::Ascending), with_scores: true }),
     ..Command::BASE
 };
 
@@ -115,9 +111,7 @@ const ZREVRANGEBYSCORE: Command = Command {
     complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N)).",
     summary: "Returns members of a sorted set in a range of scores, from the highest down.",
     args: &[Arg::key("key"), Arg::double("max"), Arg::double("min"), WITHSCORES, LIMIT],
-    run: |ctx, args| {
-        range(ctx, args, &Form { by: Some(By::Score), order: Some(Order::Descending), with_scores: true })
-    },
+    run: |ctx, args| range(ctx, args, &Form { by: Some(By::Score), order: Some(Order::Descending), with_scores: true }),
     ..Command::BASE
 };
 

@@ -7,8 +7,8 @@ use crate::error::CommandError;
 use crate::types::Zset;
 use crate::types::zset::{NameRange, Order, ScoreRange};
 
-pub(super) const COMMANDS: &[&Command] =
-    &[&ZCARD, &ZCOUNT, &ZLEXCOUNT, &ZMSCORE, &ZRANK, &ZREVRANK, &ZSCORE];
+/// The declarations.
+pub const COMMANDS: &[&Command] = &[&ZCARD, &ZCOUNT, &ZLEXCOUNT, &ZMSCORE, &ZRANK, &ZREVRANK, &ZSCORE];
 
 const ZCARD: Command = Command {
     name: "zcard",

@@ -8,13 +8,14 @@ use super::{Scores, begin_members, reply_member, reply_name};
 use crate::args::Args;
 use crate::command::{Arg, Arity, Command, Flags, Group, KeyFlags, KeySpec};
 use crate::ctx::{CmdResult, Ctx, Outcome};
-use crate::ds::listpack::{Elem, ElemBuf};
+use crate::ds::listpack::ElemBuf;
 use crate::error::CommandError;
 use crate::glob;
 use crate::types::Zset;
-use crate::types::zset::Order;
+use crate::types::zset::{Order, with_score_elem};
 
-pub(super) const COMMANDS: &[&Command] = &[&ZRANDMEMBER, &ZSCAN];
+/// The declarations.
+pub const COMMANDS: &[&Command] = &[&ZRANDMEMBER, &ZSCAN];
 
 const ZRANDMEMBER: Command = Command {
     name: "zrandmember",
@@ -170,7 +171,7 @@ fn zscan(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 /// ZSCAN replies scores as text in both protocols: as the listpack has it, or with 17 digits.
 fn reply_scanned_score(out: &mut Writer<'_>, score: f64, small: bool) {
     if small {
-        crate::types::zset::with_score_text(score, |elem: Elem<'_>| reply_name(out, elem));
+        with_score_elem(score, |elem| reply_name(out, elem));
     } else {
         out.bulk(resp::number::format_f64_17g(score).as_ref());
     }

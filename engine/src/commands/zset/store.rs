@@ -10,16 +10,14 @@ use crate::keyspace::ValueRef;
 use crate::types::zset::Order;
 use crate::types::{Kind, Set, Zset};
 
-pub(super) const COMMANDS: &[&Command] =
-    &[&ZDIFF, &ZDIFFSTORE, &ZINTER, &ZINTERCARD, &ZINTERSTORE, &ZUNION, &ZUNIONSTORE];
+/// The declarations.
+pub const COMMANDS: &[&Command] = &[&ZDIFF, &ZDIFFSTORE, &ZINTER, &ZINTERCARD, &ZINTERSTORE, &ZUNION, &ZUNIONSTORE];
 
 const WEIGHTS: Arg = Arg::integer("weight").token("WEIGHTS").optional().many();
-const AGGREGATE: Arg = Arg::one_of(
-    "aggregate",
-    &[Arg::word("sum", "SUM"), Arg::word("min", "MIN"), Arg::word("max", "MAX")],
-)
-.token("AGGREGATE")
-.optional();
+const AGGREGATE: Arg =
+    Arg::one_of("aggregate", &[Arg::word("sum", "SUM"), Arg::word("min", "MIN"), Arg::word("max", "MAX")])
+        .token("AGGREGATE")
+        .optional();
 const WITHSCORES: Arg = Arg::word("withscores", "WITHSCORES").optional();
 const READ_ARGS: &[Arg] = &[Arg::integer("numkeys"), Arg::key("key").many(), WEIGHTS, AGGREGATE, WITHSCORES];
 const STORE_ARGS: &[Arg] =
@@ -191,9 +189,7 @@ impl Input<'_> {
                 if let Some(zset) = value.get::<Zset>() {
                     names.retain_mut(|(name, score)| keep(score, zset.score(name).map(|score| self.weighted(score))));
                 } else if let Some(set) = value.get::<Set>() {
-                    names.retain_mut(|(name, score)| {
-                        keep(score, set.contains(name).then(|| self.weighted(1.0)))
-                    });
+                    names.retain_mut(|(name, score)| keep(score, set.contains(name).then(|| self.weighted(1.0))));
                 }
             }
             _ => names.retain_mut(|(_, score)| keep(score, None)),
@@ -316,9 +312,8 @@ fn union(ctx: &mut Ctx<'_>, inputs: &[Input<'_>], aggregate: Aggregate) -> Zset 
     result.prepare(inputs.last().map_or(0, |input| input.len), config);
     for input in inputs.iter().filter(|input| input.len > 0) {
         input.for_each(ctx, |name, score| {
-            result.update(name.text(&mut buf), config, |old| {
-                Some(old.map_or(score, |old| aggregate.apply(old, score)))
-            });
+            result
+                .update(name.text(&mut buf), config, |old| Some(old.map_or(score, |old| aggregate.apply(old, score))));
         });
     }
     result
