@@ -2,8 +2,10 @@
 //! many texts of a double it prints.
 
 mod double;
+mod long_double;
 
 pub use double::{F64Text, format_f64, format_f64_17g, parse_f64};
+pub use long_double::{LONG_DOUBLE_BYTES_MAX, LongDouble};
 
 /// Longest text of an `i64`: a sign and 19 digits.
 pub const I64_BYTES_MAX: usize = 20;

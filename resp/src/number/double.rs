@@ -197,10 +197,21 @@ fn parse_exponent(text: &[u8]) -> Option<i64> {
     Some(if negative { -number } else { number })
 }
 
+/// Whole numbers up to this size are printed as integers, all digits exact (Redis: half of the range of an `i64`).
+const INTEGER_MAX: f64 = (1u64 << 62) as f64;
+
 /// The text of a double in replies: `3`, `0.1`, `1e+20`, `1e-7`, `-0`, `inf`, `-inf`, `nan`.
 #[must_use]
 pub fn format_f64(number: f64) -> F64Text {
     let mut text = F64Text::new();
+    if number.abs() <= INTEGER_MAX {
+        let whole = number as i64;
+        if whole as f64 == number && (whole != 0 || number.is_sign_positive()) {
+            let mut digits = itoa::Buffer::new();
+            text.extend(digits.format(whole).as_bytes());
+            return text;
+        }
+    }
     if number.is_nan() {
         text.extend(b"nan");
         return text;
@@ -216,9 +227,8 @@ pub fn format_f64(number: f64) -> F64Text {
         text.push(b'0');
         return text;
     }
-    let magnitude = number.abs();
     let mut digits = [0; DIGITS_MAX];
-    let (count, power) = grisu2(magnitude, &mut digits);
+    let (count, power) = grisu2(number.abs(), &mut digits);
     layout(&mut text, &digits[..count], power, number.is_sign_negative());
     text
 }
