@@ -7,8 +7,8 @@ use tests::{Client, Reply, TestServer};
 /// Sends `bytes` on a new connection and returns what comes until the server closes it.
 fn until_closed(server: &TestServer, bytes: &[u8]) -> String {
     let mut client = server.client();
-    client.set_patience(Duration::from_secs(10)).unwrap();
-    client.send(bytes).unwrap();
+    client.set_patience(Duration::from_secs(10)).expect("a socket option");
+    client.send(bytes).expect("the server listens");
     let rest = client.receive_rest().expect("the server closes the connection");
     String::from_utf8_lossy(&rest).into_owned()
 }
