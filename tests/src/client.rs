@@ -124,7 +124,7 @@ impl Client {
 }
 
 /// The bytes of a request.
-pub(crate) fn request<A: AsRef<[u8]>>(args: &[A]) -> Vec<u8> {
+pub fn request<A: AsRef<[u8]>>(args: &[A]) -> Vec<u8> {
     let mut out = format!("*{}\r\n", args.len()).into_bytes();
     for arg in args {
         let arg = arg.as_ref();

@@ -17,7 +17,7 @@ mod reply;
 mod server;
 mod session;
 
-pub use client::{Client, Stream};
+pub use client::{Client, Stream, request};
 pub use reply::{Reply, ReplyError};
 pub use server::{TestServer, binary};
 pub use session::{check_session, run_session};

@@ -4,9 +4,17 @@
 //! Tasks keep what they download, build or log under `target/` and leave the rest of the machine alone; every
 //! child process has a limit on its time and is stopped with its whole process group.
 
+mod bench;
+mod ci;
+mod clients;
 mod conformance;
+mod diff;
+mod fuzz;
+mod generate;
+mod peer;
 mod place;
 mod process;
+mod tidy;
 
 use std::process::ExitCode;
 
@@ -32,7 +40,15 @@ pub(crate) use fail;
 const USAGE: &str = "\
 cargo xtask TASK [OPTIONS]
 
+  test                    unit, property, documentation and black-box tests, client sessions, the official suite
+  ci                      formatting, lints, tidiness, documentation, generated files, and all that test runs
   conformance [FILE...]   run the official test suite of Redis 8.0 against our binaries and compare with the ledger
+  clients                 sessions of client libraries, and redis-benchmark
+  diff 'COMMAND'...       the same lines on a reference server and on ours
+  bench                   processor time and memory beside a reference server
+  tidy                    rules of the repository that no compiler checks
+  generate                write COMPAT.md
+  fuzz [TARGET...]        run the fuzz targets
 
 `cargo xtask TASK --help` tells the options of a task.";
 
@@ -42,6 +58,14 @@ fn main() -> ExitCode {
     let rest: Vec<String> = args.collect();
     process::watch_interrupts();
     let verdict = match task.as_str() {
+        "test" => ci::test(&rest),
+        "ci" => ci::ci(&rest),
+        "clients" => clients::run(&rest),
+        "diff" => diff::run(&rest),
+        "bench" => bench::run(&rest),
+        "tidy" => tidy::run(&rest),
+        "generate" => generate::run(&rest),
+        "fuzz" => fuzz::run(&rest),
         "conformance" => conformance::run(&rest),
         "" | "help" | "--help" | "-h" => {
             println!("{USAGE}");

@@ -3,7 +3,7 @@
 //! Each child leads its own process group, so that stopping it stops what it started. An interrupt (Ctrl-C) is
 //! noticed by whoever waits, who stops the child's group first.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -131,6 +131,26 @@ pub(crate) fn capture(command: &mut Command, limit: Duration) -> Result<(End, St
         reader.and_then(|handle| handle.join().ok()).unwrap_or_default()
     };
     Ok((end, text(out), text(err)))
+}
+
+/// Runs `command` like [`run`], and returns what it wrote to its standard output besides showing it.
+pub(crate) fn tee(command: &mut Command, limit: Duration) -> Result<(End, String), Error> {
+    let mut group = Group::start(command.stdout(Stdio::piped()))?;
+    let out = group.child.stdout.take().expect("it is piped");
+    let shown = std::thread::spawn(move || {
+        let mut text = String::new();
+        let mut lines = BufReader::new(out);
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+            let part = String::from_utf8_lossy(&line);
+            print!("{part}");
+            text.push_str(&part);
+            line.clear();
+        }
+        text
+    });
+    let end = group.wait(limit)?;
+    Ok((end, shown.join().unwrap_or_default()))
 }
 
 fn reader(mut from: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {

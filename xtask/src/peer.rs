@@ -1,0 +1,96 @@
+//! Servers to measure or compare: ours and a reference, each in a folder of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tests::Client;
+
+use crate::process::Group;
+use crate::{Error, fail, place};
+
+/// A running server.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    group: Group,
+    /// Its TCP port.
+    pub(crate) port: u16,
+    dir: PathBuf,
+}
+
+impl Peer {
+    /// Starts `binary` on a free port, without saving, pinned to a processor if one is given.
+    pub(crate) fn start(binary: &Path, args: &[&str], processor: Option<usize>) -> Result<Peer, Error> {
+        // Another process may take the port between our asking for it and the server's listening.
+        for attempt in 0..3 {
+            let port = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+            let dir = place::scratch("peers")?.join(port.to_string());
+            std::fs::create_dir_all(&dir)?;
+            let mut command = match (processor, place::tool("taskset")) {
+                (Some(number), Some(taskset)) => {
+                    let mut command = Command::new(taskset);
+                    command.args(["-c", &number.to_string()]).arg(binary);
+                    command
+                }
+                _ => Command::new(binary),
+            };
+            command.current_dir(&dir).stdout(Stdio::null()).stderr(Stdio::null());
+            command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--daemonize", "no"]);
+            let mut peer = Peer { group: Group::start(command.args(args))?, port, dir };
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_secs(20) && peer.group.child.try_wait()?.is_none() {
+                if Client::connect(port).is_ok_and(|mut client| client.try_call(&["PING"]).is_ok()) {
+                    return Ok(peer);
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            if attempt == 2 {
+                break;
+            }
+        }
+        fail!("{} does not start", binary.display())
+    }
+
+    /// A connection to it.
+    pub(crate) fn client(&self) -> Result<Client, Error> {
+        Ok(Client::connect(self.port)?)
+    }
+
+    /// Its process number: taskset replaces itself by the server.
+    fn pid(&self) -> u32 {
+        self.group.child.id()
+    }
+
+    /// Processor time that it has used, all threads.
+    pub(crate) fn cpu(&self) -> Result<Duration, Error> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
+        let fields = stat.rsplit(')').next().expect("a part after the name");
+        let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+    }
+
+    /// Resident memory in bytes.
+    pub(crate) fn resident(&self) -> Result<u64, Error> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        Ok(kilobytes.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0) * 1024)
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.group.kill();
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// The reference server: the one given, `REDIS_REFERENCE`, or the packaged one.
+pub(crate) fn reference(given: Option<&Path>) -> Result<PathBuf, Error> {
+    if let Some(path) = given {
+        return Ok(std::fs::canonicalize(path)?);
+    }
+    match std::env::var_os("REDIS_REFERENCE") {
+        Some(path) => Ok(std::fs::canonicalize(path)?),
+        None => place::need("redis-server", "redis-server"),
+    }
+}
