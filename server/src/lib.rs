@@ -8,6 +8,7 @@ pub mod config;
 pub mod control;
 pub mod cron;
 pub mod exec;
+pub mod info;
 pub mod latency;
 pub mod log;
 pub mod net;

@@ -90,6 +90,8 @@ pub enum Action {
     TrackingTable,
 }
 
+type Assign = fn(&mut Config, &[Vec<u8>], Rule, Source) -> Result<(), Reason>;
+
 /// A row of the table.
 #[derive(Debug)]
 pub struct Param {
@@ -107,7 +109,7 @@ pub struct Param {
     pub rule: Rule,
     /// Several words make one value.
     pub multi: bool,
-    pub(super) assign: fn(&mut Config, &[Vec<u8>], Rule, Source) -> Result<(), Reason>,
+    pub(super) assign: Assign,
     pub(super) show: fn(&Config, Rule) -> Vec<u8>,
     pub(super) lines: fn(&Config, Rule) -> Vec<String>,
     pub(super) same: fn(&Config, &Config) -> bool,
