@@ -12,6 +12,7 @@ pub mod info;
 pub mod latency;
 pub mod log;
 pub mod net;
+pub mod oom;
 pub mod pool;
 pub mod pubsub;
 pub mod server;

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use server::config::Startup;
 use server::config::args::{self, Options};
 use server::config::parse::{LoadError, error_text};
-use server::{log, startup};
+use server::sys::daemon::daemonize;
+use server::{log, oom, startup};
 
 fn main() -> ExitCode {
     let words: Vec<Vec<u8>> = std::env::args_os().skip(1).map(OsStringExt::into_vec).collect();
@@ -64,8 +65,19 @@ fn run(options: &Options) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if config.daemonize
+        && let Err(error) = daemonize()
+    {
+        eprintln!("Can't run in the background: {}", error_text(&error));
+        return ExitCode::FAILURE;
+    }
     startup::announce(&config);
-    match server::run(config) {
+    let pidfile = startup::Pidfile::write(&config);
+    // The log has said why.
+    let _ = oom::apply(&config, oom::Victim::Primary);
+    let ended = server::run(config);
+    drop(pidfile);
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         // The reason is in the log.
         Err(error) => {

@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::hint::black_box;
+use std::path::{Path, PathBuf};
 
 use crate::REDIS_VERSION;
 use crate::config::Config;
+use crate::config::parse::error_text;
 
 /// Announces the start. The log is set up; nothing listens yet.
 pub fn announce(config: &Config) {
@@ -51,6 +53,43 @@ pub fn show_logo(config: &Config) {
 
 "
     ));
+}
+
+/// Where the process id is written when the server runs in the background and nothing else is said.
+const PIDFILE: &str = "/var/run/redis.pid";
+
+/// The file with the process id; removed when dropped.
+#[derive(Debug)]
+pub struct Pidfile(PathBuf);
+
+impl Pidfile {
+    /// Writes it, if there is to be one. Failing is no reason not to serve.
+    #[must_use]
+    pub fn write(config: &Config) -> Option<Pidfile> {
+        let path = match config.pidfile.is_empty() {
+            true if !config.daemonize => return None,
+            true => Path::new(PIDFILE),
+            false => config.pidfile.as_path(),
+        };
+        // Absolute, as the working directory may change before it is removed.
+        let written = std::path::absolute(path)
+            .and_then(|path| fs::write(&path, format!("{}\n", std::process::id())).map(|()| path));
+        match written {
+            Ok(path) => Some(Pidfile(path)),
+            Err(error) => {
+                tracing::info!("Failed to write PID file: {}", error_text(&error));
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Pidfile {
+    fn drop(&mut self) {
+        tracing::info!("Removing the pid file.");
+        // Somebody may have been faster.
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 /// One check of the operating system's settings.
@@ -128,6 +167,22 @@ pub fn test_memory(megabytes: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::config::value::Text;
+
+    #[test]
+    fn the_pid_file_comes_and_goes() {
+        assert!(Pidfile::write(&Config::default()).is_none());
+        let path = std::env::temp_dir().join(format!("pidfile-{}", std::process::id()));
+        let config = Config { pidfile: Text::from(path.to_str().unwrap()), ..Config::default() };
+        let pidfile = Pidfile::write(&config);
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
+        drop(pidfile);
+        assert!(!path.exists());
+        let nowhere = Config { pidfile: Text::from("/nonexistent/folder/pid"), ..Config::default() };
+        assert!(Pidfile::write(&nowhere).is_none());
+    }
+
     #[test]
     fn good_memory_holds_and_absurd_sizes_are_refused() {
         assert_eq!(super::test_memory(1), Some(0));

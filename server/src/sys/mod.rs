@@ -1,5 +1,6 @@
 //! What the operating system and the processor give: this crate's only unsafe code.
 
 pub mod alloc;
+pub mod daemon;
 pub mod tsc;
 pub mod usage;
