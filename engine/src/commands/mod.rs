@@ -17,6 +17,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     generic::keys::COMMANDS,
     generic::object::COMMANDS,
     generic::scan::COMMANDS,
+    generic::sort::COMMANDS,
     list::COMMANDS,
     server::COMMANDS,
     string::COMMANDS,

@@ -12,6 +12,7 @@ use crate::effects::EventClass;
 use crate::error::CommandError;
 use crate::keyspace::Expiry;
 use crate::types::string::StrRef;
+use resp::number::LongDouble;
 
 /// The declarations.
 pub const COMMANDS: &[&Command] = &[
@@ -35,6 +36,7 @@ pub const COMMANDS: &[&Command] = &[
     &DECR,
     &INCRBY,
     &DECRBY,
+    &INCRBYFLOAT,
     &lcs::LCS,
 ];
 
@@ -733,6 +735,40 @@ fn increment(ctx: &mut Ctx<'_>, args: &mut Args<'_>, step: Step) -> CmdResult {
     Ok(Outcome::Done)
 }
 
+const INCRBYFLOAT: Command = Command {
+    name: "incrbyfloat",
+    arity: Arity::Exactly(3),
+    flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
+    group: Group::String,
+    keys: &[KeySpec::first(KeyFlags::RW_ACCESS_UPDATE)],
+    since: "2.6.0",
+    complexity: "O(1)",
+    summary: "Adds a number to the floating point value of a key; a missing key counts as 0.",
+    args: &[Arg::key("key"), Arg::double("increment")],
+    run: incrbyfloat,
+    ..Command::BASE
+};
+
+fn incrbyfloat(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let (key, step) = (args.next()?, args.next()?);
+    let before = match ctx.db.string_for_write(key)? {
+        Some(value) => LongDouble::parse(value.text(&mut itoa::Buffer::new())).ok_or(CommandError::NotFloat)?,
+        None => LongDouble::from(0),
+    };
+    let step = LongDouble::parse(step).ok_or(CommandError::NotFloat)?;
+    let sum = before + step;
+    if !sum.is_finite() {
+        return Err(CommandError::NanOrInfinity);
+    }
+    let text = sum.to_string();
+    ctx.db.set_string(key, text.as_bytes(), Expiry::Keep);
+    ctx.effects.changed(EventClass::STRING, "incrbyfloat", key, 1);
+    // The sum is propagated, so that other floating point hardware cannot give another one.
+    ctx.effects.propagate_instead(&[b"SET", key, text.as_bytes(), b"KEEPTTL"]);
+    ctx.out.bulk(text.as_bytes());
+    Ok(Outcome::Done)
+}
+
 #[cfg(test)]
 mod tests {
     use super::range;
@@ -898,6 +934,32 @@ mod tests {
             DECR k                     => :-1
             SET k " 1"                 => +OK
             INCR k                     => -ERR value is not an integer or out of range
+            "#,
+        );
+    }
+
+    #[test]
+    fn floating_point_counters() {
+        check(
+            r#"
+            INCRBYFLOAT k 3            => "3"
+              ! new k, incrbyfloat k
+              > SET k 3 KEEPTTL
+            INCRBYFLOAT k 1.5e1        => "18"
+            SET k 3.0e3 EX 100         => +OK
+            INCRBYFLOAT k 200          => "3200"
+            PTTL k                     => :100000
+            SET k 10.5                 => +OK
+            INCRBYFLOAT k 0.1          => "10.6"
+            INCRBYFLOAT k -10.6        => "0"
+            INCRBYFLOAT k abc          => -ERR value is not a valid float
+            INCRBYFLOAT k nan          => -ERR value is not a valid float
+            INCRBYFLOAT k " 1"         => -ERR value is not a valid float
+            INCRBYFLOAT k inf          => -ERR increment would produce NaN or Infinity
+            SET k " 1"                 => +OK
+            INCRBYFLOAT k 1            => -ERR value is not a valid float
+            RPUSH l 1                  => :1
+            INCRBYFLOAT l abc          => -WRONGTYPE Operation against a key holding the wrong kind of value
             "#,
         );
     }
