@@ -30,6 +30,8 @@ pub struct DebugSwitches {
     pub active_expire_off: bool,
     /// DEBUG PAUSE-CRON 1.
     pub cron_paused: bool,
+    /// DEBUG SET-DISABLE-DENY-SCRIPTS 1.
+    pub scripts_run_all: bool,
 }
 
 /// A figure per second, averaged over the last samples.

@@ -2,8 +2,10 @@
 
 pub mod client;
 pub mod connection;
+pub mod debug;
 pub mod introspection;
 pub mod latency;
+pub mod memory;
 pub mod pubsub;
 pub mod server;
 pub mod slowlog;
@@ -29,7 +31,7 @@ const FAMILIES: &[&[&HostCommand]] = &[
     transaction::COMMANDS,
     server::COMMANDS,
     slowlog::COMMANDS,
-    latency::COMMANDS,
+    latency::COMMANDS, debug::COMMANDS, memory::COMMANDS,
 ];
 
 /// Every command of the engine and of the server.

@@ -31,6 +31,17 @@ pub fn used_memory() -> usize {
     usize::try_from(sum).unwrap_or(0)
 }
 
+/// The allocator's version.
+pub const VERSION: &str = "5.3.0";
+
+/// Gives unused pages back to the system.
+pub fn purge() {
+    // Arena 4096 stands for all of them. Names are zero-terminated.
+    #[expect(unsafe_code, reason = "the allocator's controls are raw")]
+    // SAFETY: this control takes no argument and returns nothing; the name is terminated.
+    let _ = unsafe { tikv_jemalloc_ctl::raw::write::<()>(b"arena.4096.purge\0", ()) };
+}
+
 #[inline]
 fn count(bytes: isize) {
     // A thread that is being torn down has no slot any more: it shares the last one.
