@@ -186,6 +186,14 @@ impl Engine {
         }
     }
 
+    /// Changes thresholds and limits. The number of databases stays.
+    pub fn configure(&mut self, config: EngineConfig) {
+        for db in &mut self.dbs {
+            db.set_access_clock(config.access_clock);
+        }
+        self.config = config;
+    }
+
     /// Every data command.
     pub fn declarations() -> impl Iterator<Item = &'static Command> {
         commands::FAMILIES.iter().copied().flatten().copied()

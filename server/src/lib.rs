@@ -43,18 +43,7 @@ pub fn run(config: config::Config) -> std::io::Result<()> {
     let poll = net::poll::Poll::new()?;
     let control = control::start(poll.waker())?;
     let bio = bio::Bio::start()?;
-    let mut listeners = Vec::new();
-    if config.port != 0 {
-        let addresses: Vec<_> = config.bind.iter().map(|word| net::listener::BindAddress::parse(word)).collect();
-        match net::listener::listen_tcp(&addresses, config.port, config.tcp_backlog) {
-            Ok(bound) => listeners.extend(bound),
-            Err((host, error)) => {
-                tracing::warn!("Warning: Could not create server TCP listening socket {host}:{}: {error}", config.port);
-                tracing::warn!("Failed listening on port {} (tcp), aborting.", config.port);
-                return Err(error);
-            }
-        }
-    }
+    let mut listeners = listen_tcp(&config)?;
     if !config.unixsocket.is_empty() {
         listeners.push(net::listener::listen_unix(&config.unixsocket, config.unixsocketperm, config.tcp_backlog)?);
     }
@@ -69,8 +58,26 @@ pub fn run(config: config::Config) -> std::io::Result<()> {
     if !listeners.iter().all(is_tcp) {
         tracing::info!("Ready to accept connections unix");
     }
+    memory::note_startup();
     let mut server = server::Server::new(server::Parts { config, listeners, poll, control, bio, seed });
     tick::Tick::default().run(&mut server)
+}
+
+/// Listens on the configured addresses.
+fn listen_tcp(config: &config::Config) -> std::io::Result<Vec<net::listener::Listener>> {
+    if config.port == 0 {
+        return Ok(Vec::new());
+    }
+    let addresses: Vec<_> = config.bind.iter().map(|word| net::listener::BindAddress::parse(word)).collect();
+    net::listener::listen_tcp(&addresses, config.port, config.tcp_backlog).map_err(|(host, error)| {
+        let port = config.port;
+        tracing::warn!(
+            "Warning: Could not create server TCP listening socket {host}:{port}: {}",
+            config::parse::error_text(&error)
+        );
+        tracing::warn!("Failed listening on port {port} (tcp), aborting.");
+        error
+    })
 }
 
 /// Randomness from the system.

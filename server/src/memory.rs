@@ -97,7 +97,11 @@ impl Figures {
         let startup = STARTUP.get().copied().unwrap_or(0);
         let dbs = &server.engine.dbs;
         let tables: usize = dbs.iter().map(engine::keyspace::Db::table_bytes).sum();
-        let clients = server.clients.iter().map(|client| size_of::<Client>() + client.query.capacity() + client.output.capacity()).sum();
+        let clients = server
+            .clients
+            .iter()
+            .map(|client| size_of::<Client>() + client.query.capacity() + client.output.capacity())
+            .sum();
         Figures {
             used,
             peak: server.stats.memory_peak.max(used),

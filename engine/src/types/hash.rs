@@ -34,6 +34,15 @@ impl Hash {
         Self::default()
     }
 
+    /// Figures on the table, when there is one.
+    #[must_use]
+    pub fn table_stats(&self, full: bool) -> Option<crate::ds::table::Stats> {
+        match self {
+            Hash::Table(table) => Some(table.stats(full)),
+            _ => None,
+        }
+    }
+
     /// As OBJECT ENCODING names it.
     #[must_use]
     pub fn encoding(&self) -> &'static str {

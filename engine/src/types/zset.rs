@@ -110,6 +110,15 @@ impl Zset {
         Self::default()
     }
 
+    /// Figures on the table of members, when there is one.
+    #[must_use]
+    pub fn table_stats(&self, full: bool) -> Option<crate::ds::table::Stats> {
+        match self {
+            Zset::Tree(tree) => Some(tree.table_stats(full)),
+            Zset::Listpack(_) => None,
+        }
+    }
+
     /// As OBJECT ENCODING names it. The tree goes by the name of what Redis has in its place.
     #[must_use]
     pub fn encoding(&self) -> &'static str {

@@ -64,20 +64,17 @@ const SUBCOMMANDS: &[Sub] = &[
 ];
 
 fn debug(call: &mut Call<'_>, args: &mut Args<'_>) -> CmdResult {
-    use crate::config::value::Access;
-    let allowed = match call.server.config.enable_debug_command {
-        Access::Yes => true,
-        Access::No => false,
-        Access::Local => call.server.clients.running(call.client).socket.is_local(),
-    };
-    if !allowed {
+    let local = call.server.clients.running(call.client).socket.is_local();
+    if !call.server.config.enable_debug_command.allows(local) {
         return Err(CommandError::Text(
             "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.",
         ));
     }
     let name = args.next()?;
     let rest = args.take_rest();
-    let found = SUBCOMMANDS.iter().find(|(sub, count, _)| name.eq_ignore_ascii_case(sub.as_bytes()) && count.contains(&rest.len()));
+    let found = SUBCOMMANDS
+        .iter()
+        .find(|(sub, count, _)| name.eq_ignore_ascii_case(sub.as_bytes()) && count.contains(&rest.len()));
     match found {
         Some((_, _, run)) => run(call, rest),
         None => Err(super::unknown_subcommand_or_arity(args.argv())),
@@ -103,7 +100,10 @@ fn help(call: &mut Call<'_>, _: &[&[u8]]) -> CmdResult {
             ("PAUSE-CRON <0|1>", "Stop periodic cron job processing."),
             ("POPULATE <count> [<prefix>] [<size>]", "Create <count> string keys named key:<num>."),
             ("PROTOCOL <type>", "Reply with a test value of the specified type."),
-            ("QUICKLIST-PACKED-THRESHOLD <size>", "Set the size from which on list elements get a node of their own; 0 restores the default."),
+            (
+                "QUICKLIST-PACKED-THRESHOLD <size>",
+                "Set the size from which on list elements get a node of their own; 0 restores the default.",
+            ),
             ("REPLYBUFFER <subcommand> <value>", "Control the reply buffers' sizes."),
             ("SET-ACTIVE-EXPIRE <0|1>", "Set it to 0 to disable the removal of expired keys in the background."),
             ("SET-DISABLE-DENY-SCRIPTS <0|1>", "Let scripts run commands that are not for them."),
@@ -300,9 +300,9 @@ fn dict_resizing(call: &mut Call<'_>, args: &[&[u8]]) -> CmdResult {
 }
 
 fn quicklist_packed_threshold(call: &mut Call<'_>, args: &[&[u8]]) -> CmdResult {
-    let bytes = resp::number::parse_memory(args[0]).filter(|&bytes| bytes < PACKED_THRESHOLD_MAX).ok_or(
-        CommandError::Text("ERR argument must be a memory value bigger than 1 and smaller than 4gb"),
-    )?;
+    let bytes = resp::number::parse_memory(args[0])
+        .filter(|&bytes| bytes < PACKED_THRESHOLD_MAX)
+        .ok_or(CommandError::Text("ERR argument must be a memory value bigger than 1 and smaller than 4gb"))?;
     quicklist::set_packed_threshold(bytes as usize);
     ok(call)
 }
@@ -407,5 +407,5 @@ fn replybuffer(call: &mut Call<'_>, args: &[&[u8]]) -> CmdResult {
 }
 
 fn config_rewrite_force_all(call: &mut Call<'_>, _: &[&[u8]]) -> CmdResult {
-    super::config::rewrite(call, crate::config::rewrite::Extent::All)
+    super::config::rewrite(call, true)
 }

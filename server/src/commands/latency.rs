@@ -24,7 +24,7 @@ const LATENCY: HostCommand = HostCommand {
     since: "2.8.13",
     complexity: "Depends on subcommand.",
     summary: "A container for commands about latency.",
-    subcommands: &[&DOCTOR, &GRAPH, &HELP, &HISTORY, &LATEST, &RESET],
+    subcommands: &[&DOCTOR, &GRAPH, &HELP, &HISTOGRAM, &HISTORY, &LATEST, &RESET],
     ..HostCommand::BASE
 };
 
@@ -235,6 +235,51 @@ fn doctor(call: &mut Call<'_>, _: &mut Args<'_>) -> CmdResult {
     Ok(Outcome::Done)
 }
 
+const HISTOGRAM: HostCommand = HostCommand {
+    name: "histogram",
+    arity: Arity::AtLeast(2),
+    flags: ADMIN,
+    group: Group::Server,
+    since: "7.0.0",
+    tips: &["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"],
+    complexity: "O(N) where N is the number of commands with latency information being retrieved.",
+    summary: "Returns how the times of commands are distributed.",
+    args: &[Arg::string("command").optional().many()],
+    run: HostFn(histogram),
+    ..HostCommand::BASE
+};
+
+fn histogram(call: &mut Call<'_>, args: &mut Args<'_>) -> CmdResult {
+    args.next()?;
+    let server = &*call.server;
+    let asked = args.take_rest();
+    let mut ids: Vec<usize> = Vec::new();
+    if asked.is_empty() {
+        ids.extend(0..server.command_stats.len());
+    }
+    for entry in asked.iter().filter_map(|name| server.registry.find(name)) {
+        ids.push(entry.id);
+        ids.extend(&entry.subcommands);
+    }
+    ids.retain(|&id| server.command_stats[id].latencies.is_some());
+    call.out.map(ids.len());
+    for id in ids {
+        let histogram = server.command_stats[id].latencies.as_ref().expect("those without one were left out");
+        let buckets = histogram.cumulative();
+        call.out.bulk(server.registry.get(id).full_name.as_bytes());
+        call.out.map(2);
+        call.out.bulk(b"calls");
+        call.out.integer(histogram.total() as i64);
+        call.out.bulk(b"histogram_usec");
+        call.out.map(buckets.len());
+        for (upper_us, count) in buckets {
+            call.out.integer(upper_us as i64);
+            call.out.integer(count as i64);
+        }
+    }
+    Ok(Outcome::Done)
+}
+
 const HELP: HostCommand = HostCommand {
     name: "help",
     arity: Arity::Exactly(2),
@@ -252,6 +297,7 @@ const HELP: HostCommand = HostCommand {
                 ("GRAPH <event>", "Return an ASCII latency graph for the <event> class."),
                 ("HISTORY <event>", "Return time-latency samples for the <event> class."),
                 ("LATEST", "Return the latest latency samples for all events."),
+                ("HISTOGRAM [COMMAND ...]", "Return the distribution of latencies of the commands (default: all)."),
                 ("RESET [<event> ...]", "Reset latency data of one or more <event> classes (default: all)."),
             ],
         )

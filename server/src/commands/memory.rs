@@ -79,8 +79,14 @@ const STATS: HostCommand = HostCommand {
 fn stats(call: &mut Call<'_>, _: &mut Args<'_>) -> CmdResult {
     let server = &*call.server;
     let figures = Figures::of(server);
-    let dbs: Vec<(usize, usize)> =
-        server.engine.dbs.iter().enumerate().filter(|(_, db)| !db.is_empty()).map(|(index, db)| (index, db.table_bytes())).collect();
+    let dbs: Vec<(usize, usize)> = server
+        .engine
+        .dbs
+        .iter()
+        .enumerate()
+        .filter(|(_, db)| !db.is_empty())
+        .map(|(index, db)| (index, db.table_bytes()))
+        .collect();
     let out = &mut call.out;
     let whole: [(&str, usize); 15] = [
         ("peak.allocated", figures.peak),
@@ -165,13 +171,18 @@ fn doctor(call: &mut Call<'_>, _: &mut Args<'_>) -> CmdResult {
         ));
     }
     if fragmentation > 1.1 {
-        findings.push(format!("High allocator fragmentation: its active pages are {fragmentation:.2} times what is allocated."));
+        findings.push(format!(
+            "High allocator fragmentation: its active pages are {fragmentation:.2} times what is allocated."
+        ));
     }
     if resident > 1.4 {
         findings.push(format!("High resident set: {resident:.2} times what is allocated. MEMORY PURGE may help."));
     }
     if per_client > 200 * 1024 {
-        findings.push("Big client buffers: more than 200 KiB a client. Some do not read their replies, or send huge requests.".to_owned());
+        findings.push(
+            "Big client buffers: more than 200 KiB a client. Some do not read their replies, or send huge requests."
+                .to_owned(),
+        );
     }
     let text = if figures.used < SMALL {
         "This instance is empty or uses very little memory: there is nothing to examine.\n".to_owned()
@@ -232,7 +243,10 @@ const HELP: HostCommand = HostCommand {
                 ("MALLOC-STATS", "Return internal statistics report from the memory allocator."),
                 ("PURGE", "Attempt to purge dirty pages for reclamation by the allocator."),
                 ("STATS", "Return information about the memory usage of the server."),
-                ("USAGE <key> [SAMPLES <count>]", "Return memory in bytes used by <key> and its value. Nested values are sampled up to <count> times (default: 5, 0 means sample all)."),
+                (
+                    "USAGE <key> [SAMPLES <count>]",
+                    "Return memory in bytes used by <key> and its value. Nested values are sampled up to <count> times (default: 5, 0 means sample all).",
+                ),
             ],
         )
     }),

@@ -1,6 +1,7 @@
 //! The commands that need the server: one module a family, each with its declarations.
 
 pub mod client;
+pub mod config;
 pub mod connection;
 pub mod debug;
 pub mod introspection;
@@ -31,7 +32,10 @@ const FAMILIES: &[&[&HostCommand]] = &[
     transaction::COMMANDS,
     server::COMMANDS,
     slowlog::COMMANDS,
-    latency::COMMANDS, debug::COMMANDS, memory::COMMANDS,
+    latency::COMMANDS,
+    config::COMMANDS,
+    debug::COMMANDS,
+    memory::COMMANDS,
 ];
 
 /// Every command of the engine and of the server.
