@@ -79,10 +79,12 @@ impl<'a> Writer<'a> {
 
     /// A status, `+text`. CR and LF in the text become blanks.
     pub fn simple(&mut self, text: &str) {
-        self.out.push(b'+');
-        let from = self.out.len();
-        self.out.extend_from_slice(text.as_bytes());
-        self.end_line(from);
+        self.simple_bytes(text.as_bytes());
+    }
+
+    /// The same for text that need not be UTF-8.
+    pub fn simple_bytes(&mut self, text: &[u8]) {
+        self.text_line(b'+', text);
     }
 
     /// `+OK`.
@@ -101,6 +103,12 @@ impl<'a> Writer<'a> {
             self.out.pop();
         }
         self.end_line(from);
+    }
+
+    /// The same for text that need not be UTF-8.
+    pub fn error_bytes(&mut self, text: &[u8]) {
+        let end = text.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
+        self.text_line(b'-', &text[..end]);
     }
 
     /// An integer.
@@ -217,14 +225,13 @@ impl<'a> Writer<'a> {
 
     /// An integer of any size, given as its digits; RESP2 knows a string.
     pub fn big_number(&mut self, digits: &str) {
+        self.big_number_bytes(digits.as_bytes());
+    }
+
+    pub(crate) fn big_number_bytes(&mut self, digits: &[u8]) {
         match self.protocol {
-            Protocol::Resp2 => self.bulk(digits.as_bytes()),
-            Protocol::Resp3 => {
-                self.out.push(b'(');
-                let from = self.out.len();
-                self.out.extend_from_slice(digits.as_bytes());
-                self.end_line(from);
-            }
+            Protocol::Resp2 => self.bulk(digits),
+            Protocol::Resp3 => self.text_line(b'(', digits),
         }
     }
 
@@ -233,13 +240,17 @@ impl<'a> Writer<'a> {
     /// # Panics
     /// When `format` has not three bytes.
     pub fn verbatim(&mut self, format: &str, bytes: &[u8]) {
+        let format = format.as_bytes().try_into().expect("a verbatim format has three bytes");
+        self.verbatim_bytes(format, bytes);
+    }
+
+    pub(crate) fn verbatim_bytes(&mut self, format: [u8; 3], bytes: &[u8]) {
         match self.protocol {
             Protocol::Resp2 => self.bulk(bytes),
             Protocol::Resp3 => {
-                assert!(format.len() == 3, "a verbatim format has three bytes");
                 self.out.reserve(bytes.len() + HEADER_BYTES_MAX + 6);
                 self.length(b'=', bytes.len() + 4);
-                self.out.extend_from_slice(format.as_bytes());
+                self.out.extend_from_slice(&format);
                 self.out.push(b':');
                 self.out.extend_from_slice(bytes);
                 self.out.extend_from_slice(b"\r\n");
@@ -332,6 +343,14 @@ impl<'a> Writer<'a> {
         }
         // Only a broken `Display` fails; what it wrote stands.
         let _ = write!(Bytes(self.out), "{text}");
+    }
+
+    fn text_line(&mut self, kind: u8, text: &[u8]) {
+        self.out.reserve(text.len() + 3);
+        self.out.push(kind);
+        let from = self.out.len();
+        self.out.extend_from_slice(text);
+        self.end_line(from);
     }
 
     /// Makes one line of what was written since `from`, and ends it.
