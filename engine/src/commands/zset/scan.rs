@@ -7,10 +7,10 @@ use resp::writer::Writer;
 use super::{Scores, begin_members, reply_member, reply_name};
 use crate::args::Args;
 use crate::command::{Arg, Arity, Command, Flags, Group, KeyFlags, KeySpec};
+use crate::commands::scan_args::{self, ScanArgs, ScanOf, ScanReply};
 use crate::ctx::{CmdResult, Ctx, Outcome};
 use crate::ds::listpack::ElemBuf;
 use crate::error::CommandError;
-use crate::glob;
 use crate::types::Zset;
 use crate::types::zset::{Order, with_score_elem};
 
@@ -122,49 +122,25 @@ const ZSCAN: Command = Command {
     ..Command::BASE
 };
 
-/// Members a call looks at unless COUNT says otherwise.
-const COUNT_DEFAULT: usize = 10;
-
 fn zscan(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let key = args.next()?;
-    let cursor = args.next()?;
-    let cursor: u64 =
-        std::str::from_utf8(cursor).ok().and_then(|text| text.parse().ok()).ok_or(CommandError::InvalidCursor)?;
+    let cursor = scan_args::cursor(args)?;
+    let mut reply = ScanReply::new(&ctx.out);
     let Some(zset) = ctx.db.read::<Zset>(key)? else {
-        ctx.out.array(2);
-        ctx.out.bulk(b"0");
-        ctx.out.array(0);
+        // Not even the options are looked at, as in Redis.
+        reply.finish(0, &mut ctx.out);
         return Ok(Outcome::Done);
     };
-    let (mut pattern, mut count) = (None, COUNT_DEFAULT);
-    while !args.is_done() {
-        if args.left() > 1 && args.keyword("COUNT") {
-            count = usize::try_from(args.i64()?).ok().filter(|count| *count > 0).ok_or(CommandError::Syntax)?;
-        } else if args.left() > 1 && args.keyword("MATCH") {
-            pattern = Some(args.next()?).filter(|pattern| *pattern != b"*");
-        } else if args.keyword("NOVALUES") {
-            return Err(CommandError::Text("ERR NOVALUES option can only be used in HSCAN"));
-        } else {
-            return Err(CommandError::Syntax);
-        }
-    }
-    let mut members = Vec::new();
-    let mut writer = Writer::new(&mut members, ctx.out.protocol());
-    let mut found = 0;
+    let options = ScanArgs::parse(args, ScanOf::Zset)?;
     let mut buf = ElemBuf::default();
     let small = matches!(*zset, Zset::Listpack(_));
-    let next = zset.scan(cursor, count, |name, score| {
-        if pattern.is_some_and(|pattern| !glob::matches(pattern, name.text(&mut buf))) {
-            return;
+    let next = zset.scan(cursor, options.count, |name, score| {
+        if options.matches(name.text(&mut buf)) {
+            reply_name(&mut reply.element(), name);
+            reply_scanned_score(&mut reply.element(), score, small);
         }
-        found += 1;
-        reply_name(&mut writer, name);
-        reply_scanned_score(&mut writer, score, small);
     });
-    ctx.out.array(2);
-    ctx.out.bulk_display(next);
-    ctx.out.array(2 * found);
-    ctx.out.buffer().extend_from_slice(&members);
+    reply.finish(next, &mut ctx.out);
     Ok(Outcome::Done)
 }
 
