@@ -2,6 +2,7 @@
 
 use crate::command::Command;
 
+pub mod bitmap;
 pub mod blocking;
 pub mod deadline;
 pub mod generic;
@@ -13,6 +14,7 @@ pub mod zset;
 
 /// All families.
 pub const FAMILIES: &[&[&Command]] = &[
+    bitmap::COMMANDS,
     generic::expire::COMMANDS,
     generic::keys::COMMANDS,
     generic::object::COMMANDS,

@@ -328,7 +328,7 @@ fn weigh(db: &mut Db, options: &Options<'_>, elements: &[u8], items: &mut [Item]
                 let start = weights.len();
                 let found = pattern.resolve(db, element, &mut scratch, &mut weights);
                 if alpha {
-                    Weight::Text(found.then(|| start..weights.len()))
+                    Weight::Text(found.then_some(start..weights.len()))
                 } else {
                     let weight = if found { number(&weights[start..])? } else { 0.0 };
                     weights.truncate(start);
