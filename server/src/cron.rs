@@ -72,6 +72,8 @@ pub struct Cron {
     pub bytes_out: Rate,
     /// Turns of the event loop per second.
     pub cycles: Rate,
+    /// Microseconds spent in them per second.
+    pub cycle_us: Rate,
     /// Id of the client the last walk ended at.
     last_client: u64,
     /// Database the expiry cycle goes on with.
@@ -95,9 +97,10 @@ impl Server {
         self.clock.calibrate();
         self.sample_rates();
         self.expire_cycle(Duration::from_secs_f64(EXPIRE_SHARE * period as f64 / 1000.0));
+        self.stats.expire_us += self.clock.micros(start, self.clock.stamp());
         self.rehash_cycle(Duration::from_millis(1));
         self.clients_cron();
-        if self.cron.runs % 50 == 0 {
+        if self.cron.runs.is_multiple_of(50) {
             self.pool.trim();
         }
         let end = self.clock.stamp();
@@ -115,6 +118,7 @@ impl Server {
         self.cron.bytes_in.sample(self.stats.bytes_in, elapsed);
         self.cron.bytes_out.sample(self.stats.bytes_out, elapsed);
         self.cron.cycles.sample(self.stats.cycles, elapsed);
+        self.cron.cycle_us.sample(self.stats.cycle_us, elapsed);
         let used = crate::sys::alloc::used_memory();
         if used > self.stats.memory_peak {
             self.stats.memory_peak = used;

@@ -95,6 +95,8 @@ pub struct Server {
     pub started: UnixMs,
     /// Identity of this run: 40 hexadecimal digits.
     pub run_id: String,
+    /// Identity of the data's history: 40 hexadecimal digits.
+    pub replication_id: String,
     /// Set when the server is to end.
     pub stop: Option<Stop>,
     /// Periodic work: its own state.
@@ -139,10 +141,9 @@ impl Server {
         let registry = crate::commands::registry(&config);
         let clock = Clock::default();
         let mut engine = Engine::new(config.engine_config(), seed[0]);
-        let run_id: String = {
-            let mut rng = engine::rng::Rng::new(seed[1] ^ seed[2].rotate_left(32));
-            (0..40).map(|_| char::from(b"0123456789abcdef"[rng.index(16)])).collect()
-        };
+        let mut rng = engine::rng::Rng::new(seed[1] ^ seed[2].rotate_left(32));
+        let mut name = || -> String { (0..40).map(|_| char::from(b"0123456789abcdef"[rng.index(16)])).collect() };
+        let (run_id, replication_id) = (name(), name());
         engine.effects.begin(0);
         let mut server = Server {
             command_stats: registry.entries().iter().map(|_| CommandStat::default()).collect(),
@@ -165,6 +166,7 @@ impl Server {
             listeners,
             started: clock.now(),
             run_id,
+            replication_id,
             stop: None,
             cron: crate::cron::Cron::default(),
             debug: crate::cron::DebugSwitches::default(),

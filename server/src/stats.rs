@@ -34,8 +34,10 @@ pub struct Stats {
     pub output_limit_disconnections: u64,
     /// Clients cut off for passing the query buffer limit.
     pub query_limit_disconnections: u64,
-    /// Clients cut off for breaking the protocol or never authenticating.
-    pub unauthenticated_requests: u64,
+    /// Failed authentications.
+    pub denied_auth: u64,
+    /// Microseconds that removing expired keys in the background took.
+    pub expire_us: u64,
     /// Times the expiry cycle ran out of time.
     pub expire_time_cap_reached: u64,
     /// Turns of the event loop.

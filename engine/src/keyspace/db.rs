@@ -300,6 +300,12 @@ impl Db {
         self.table.is_empty()
     }
 
+    /// Mean time that keys with a deadline have left, in milliseconds.
+    #[must_use]
+    pub fn average_ttl_ms(&self, now: UnixMs) -> u64 {
+        self.deadlines.mean().map_or(0, |mean| mean.saturating_sub(now.0).max(0) as u64)
+    }
+
     /// Number of keys with a deadline.
     #[must_use]
     pub fn expires(&self) -> usize {
@@ -336,7 +342,7 @@ impl Db {
         // A key expires strictly after its deadline.
         if place.get().deadline().is_some_and(|deadline| deadline < self.now.0) {
             if self.removes_expired {
-                self.deadlines.removed();
+                self.deadlines.removed(place.get().deadline().unwrap_or_default());
                 self.notes.expired.push(key.into());
                 self.waste.entry(place.remove());
             }
@@ -366,7 +372,7 @@ impl Db {
                 return Some(access.note(place.into_mut()).into_ref());
             }
             if self.removes_expired {
-                self.deadlines.removed();
+                self.deadlines.removed(place.get().deadline().unwrap_or_default());
                 self.notes.expired.push(key.into());
                 self.waste.entry(place.remove());
             }
@@ -386,7 +392,7 @@ impl Db {
             Place::Occupied(mut place) => {
                 let expired = place.get().deadline().is_some_and(|deadline| deadline < self.now.0);
                 if expired {
-                    self.deadlines.removed();
+                    self.deadlines.removed(place.get().deadline().unwrap_or_default());
                     if self.removes_expired {
                         self.notes.expired.push(key.into());
                     }
@@ -629,8 +635,8 @@ impl Db {
     /// Takes the live entry of `key` out.
     fn take(&mut self, key: &[u8]) -> Option<Entry> {
         let entry = self.live_write(key)?.remove();
-        if entry.as_ref().deadline().is_some() {
-            self.deadlines.removed();
+        if let Some(at) = entry.as_ref().deadline() {
+            self.deadlines.removed(at);
         }
         Some(entry)
     }
@@ -771,7 +777,7 @@ impl Db {
             removed += due.len();
             for entry in due {
                 self.about_to_change(hash(entry.as_ref().key()));
-                self.deadlines.removed();
+                self.deadlines.removed(entry.as_ref().deadline().unwrap_or_default());
                 self.notes.expired.push(entry.as_ref().key().into());
                 self.waste.entry(entry);
             }

@@ -21,6 +21,8 @@ pub(super) struct Deadlines {
     earliest: Vec<i64>,
     /// Keys with a deadline.
     count: usize,
+    /// Sum of their deadlines.
+    sum: i128,
     /// Not later than the earliest deadline of all.
     next: i64,
     /// Where the next search begins.
@@ -29,7 +31,7 @@ pub(super) struct Deadlines {
 
 impl Default for Deadlines {
     fn default() -> Self {
-        Deadlines { earliest: Vec::new(), count: 0, next: NONE, cursor: 0 }
+        Deadlines { earliest: Vec::new(), count: 0, sum: 0, next: NONE, cursor: 0 }
     }
 }
 
@@ -68,6 +70,7 @@ impl Deadlines {
     /// A key at this position has another deadline than before.
     pub(super) fn changed(&mut self, position: u64, before: Option<i64>, after: Option<i64>, logical_size: u64) {
         self.count = self.count + usize::from(after.is_some()) - usize::from(before.is_some());
+        self.sum += i128::from(after.unwrap_or(0)) - i128::from(before.unwrap_or(0));
         if let Some(at) = after {
             self.fit(logical_size);
             let group = self.group(position);
@@ -76,9 +79,16 @@ impl Deadlines {
         }
     }
 
-    /// A key with a deadline has gone.
-    pub(super) fn removed(&mut self) {
+    /// The mean of all deadlines.
+    pub(super) fn mean(&self) -> Option<i64> {
+        let count = i128::try_from(self.count).ok().filter(|&count| count > 0)?;
+        i64::try_from(self.sum / count).ok()
+    }
+
+    /// A key with this deadline has gone.
+    pub(super) fn removed(&mut self, at: i64) {
         self.count -= 1;
+        self.sum -= i128::from(at);
     }
 
     /// The next group in which a key may be due before `now`.

@@ -117,6 +117,7 @@ impl Host for Server {
                     }
                 }
             }
+            Action::OomScoreAdj => return crate::oom::apply(&self.config, crate::oom::Victim::Primary),
             Action::Activedefrag => {
                 if self.config.activedefrag {
                     return Err(
@@ -131,7 +132,6 @@ impl Host for Server {
             | Action::Maxmemory
             | Action::ReplicationBacklog
             | Action::GoodReplicas
-            | Action::OomScoreAdj
             | Action::AllocatorThreads
             | Action::ProcessTitle
             | Action::Locale

@@ -168,7 +168,7 @@ fn authenticate(call: &mut Call<'_>, user: &[u8], password: &[u8]) -> Result<(),
     // Without a password the default user takes any.
     let right = user == b"default" && (secret.is_empty() || same_secret(secret, password));
     if !right {
-        call.server.stats.unauthenticated_requests += 1;
+        call.server.stats.denied_auth += 1;
         return Err(WRONG_PASSWORD);
     }
     call.server.clients.running(call.client).authenticated = true;

@@ -4,6 +4,7 @@ pub mod client;
 pub mod config;
 pub mod connection;
 pub mod debug;
+pub mod info;
 pub mod introspection;
 pub mod latency;
 pub mod memory;
@@ -28,6 +29,7 @@ const FAMILIES: &[&[&HostCommand]] = &[
     connection::COMMANDS,
     client::COMMANDS,
     introspection::COMMANDS,
+    info::COMMANDS,
     pubsub::COMMANDS,
     transaction::COMMANDS,
     server::COMMANDS,

@@ -11,6 +11,7 @@ use resp::writer::Writer;
 
 use super::Origin;
 use crate::server::Server;
+use crate::session::clients::Clients;
 use crate::session::{Blocked, ClientId};
 
 type DbKey = (usize, Box<[u8]>);
@@ -46,6 +47,24 @@ impl BlockedClients {
     #[must_use]
     pub fn keys(&self) -> usize {
         self.by_key.len()
+    }
+
+    /// Number of clients whose wait will run out.
+    #[must_use]
+    pub fn with_deadline(&self) -> usize {
+        self.deadlines.len()
+    }
+
+    /// Number of keys whose removal would end somebody's wait.
+    #[must_use]
+    pub fn keys_waited_for_removal(&self, clients: &Clients) -> usize {
+        let waits = |id: &ClientId| {
+            clients
+                .get(*id)
+                .and_then(|client| client.blocked.as_ref())
+                .is_some_and(|blocked| blocked.on.wakes_on_delete)
+        };
+        self.by_key.values().filter(|waiters| waiters.iter().any(waits)).count()
     }
 
     /// The next moment at which a wait runs out.

@@ -1,0 +1,223 @@
+//! INFO: gathers what the sections show. <https://redis.io/docs/latest/commands/info/>
+
+use engine::args::Args;
+use engine::command::{Acl, Arg, Arity, Flags, Group};
+use engine::ctx::{CmdResult, Outcome};
+
+use super::HostCommand;
+use crate::exec::{Call, HostFn};
+use crate::info::sections::{self, CommandCounts, DbCounts, Several};
+use crate::info::{Section, Selection, Snapshot, render, system};
+use crate::memory::Figures;
+use crate::net::listener::Listener;
+use crate::server::Server;
+
+/// The declarations.
+pub const COMMANDS: &[&HostCommand] = &[&INFO];
+
+const INFO: HostCommand = HostCommand {
+    name: "info",
+    arity: Arity::AtLeast(1),
+    flags: Flags::LOADING.and(Flags::STALE),
+    group: Group::Server,
+    acl: Acl::DANGEROUS,
+    since: "1.0.0",
+    history: &[("7.0.0", "Added support for taking multiple section arguments.")],
+    tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
+    complexity: "O(1)",
+    summary: "Tells about the server, and counts what it does.",
+    args: &[Arg::string("section").optional().many()],
+    run: HostFn(info),
+    ..HostCommand::BASE
+};
+
+fn info(call: &mut Call<'_>, args: &mut Args<'_>) -> CmdResult {
+    let selection = Selection::parse(args.take_rest());
+    let text = render(&snapshot(call.server, selection), selection);
+    call.out.verbatim("txt", text.as_bytes());
+    Ok(Outcome::Done)
+}
+
+/// Gathers the sections that are wanted; the others keep their neutral values.
+#[must_use]
+pub fn snapshot(server: &Server, selection: Selection) -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    let fill: [(Section, fn(&Server, &mut Snapshot)); 13] = [
+        (Section::Server, fill_server),
+        (Section::Clients, fill_clients),
+        (Section::Memory, fill_memory),
+        (Section::Persistence, fill_persistence),
+        (Section::Threads, fill_threads),
+        (Section::Stats, fill_stats),
+        (Section::Replication, fill_replication),
+        (Section::Cpu, |_, snapshot| snapshot.cpu = system::cpu()),
+        (Section::Commandstats, fill_commandstats),
+        (Section::Errorstats, fill_errorstats),
+        (Section::Latencystats, fill_latencystats),
+        (Section::Keyspace, fill_keyspace),
+        (Section::Debug, fill_debug),
+    ];
+    for (section, fill) in fill {
+        if selection.contains(section) {
+            fill(server, &mut snapshot);
+        }
+    }
+    snapshot
+}
+
+fn fill_server(server: &Server, snapshot: &mut Snapshot) {
+    let now = server.clock.now();
+    let hz = server.config.hz as u32;
+    let mut listeners = Vec::new();
+    if server.listeners.iter().any(|listener| matches!(listener, Listener::Tcp(_))) {
+        let addresses: Vec<String> =
+            server.config.bind.iter().map(|word| word.trim_start_matches('-').to_owned()).collect();
+        listeners.push(sections::listener(listeners.len(), "tcp", &addresses, server.config.port as u16));
+    }
+    if let Some(path) = server.listeners.iter().find_map(Listener::unix_path) {
+        listeners.push(sections::listener(listeners.len(), "unix", &[path.to_owned()], 0));
+    }
+    let path = |path: std::io::Result<std::path::PathBuf>| {
+        path.map_or_else(|_| String::new(), |path| path.display().to_string())
+    };
+    snapshot.server = sections::Server {
+        os: system::os(),
+        run_id: server.run_id.clone(),
+        tcp_port: server.config.port as u16,
+        server_time_usec: server.clock.unix_micros(server.clock.stamp()),
+        uptime_in_seconds: (now.secs() - server.started.secs()).max(0) as u64,
+        hz,
+        configured_hz: hz,
+        lru_clock: (now.secs() & 0xff_ffff) as u32,
+        executable: path(std::env::current_exe()),
+        config_file: server.config.origin.file.as_ref().map_or_else(String::new, |file| file.display().to_string()),
+        listeners: Several(listeners),
+        ..sections::Server::default()
+    };
+}
+
+fn fill_clients(server: &Server, snapshot: &mut Snapshot) {
+    let clients = &server.clients;
+    snapshot.clients = sections::Clients {
+        connected_clients: clients.len(),
+        maxclients: server.config.maxclients,
+        client_recent_max_input_buffer: clients.iter().map(|client| client.query.capacity()).max().unwrap_or(0),
+        client_recent_max_output_buffer: clients.iter().map(|client| client.output.capacity()).max().unwrap_or(0),
+        blocked_clients: server.blocked.len(),
+        pubsub_clients: clients.iter().filter(|client| client.is_subscriber()).count(),
+        watching_clients: clients.iter().filter(|client| !client.watched.is_empty()).count(),
+        clients_in_timeout_table: server.blocked.with_deadline(),
+        total_watched_keys: server.watchers.len(),
+        total_blocking_keys: server.blocked.keys(),
+        total_blocking_keys_on_nokey: server.blocked.keys_waited_for_removal(&server.clients),
+        ..sections::Clients::default()
+    };
+}
+
+fn fill_memory(server: &Server, snapshot: &mut Snapshot) {
+    let figures = Figures::of(server);
+    let memory = &mut snapshot.memory;
+    system::fill_memory(memory);
+    memory.used_memory = figures.used as u64;
+    memory.used_memory_peak = figures.peak as u64;
+    memory.used_memory_overhead = figures.overhead as u64;
+    memory.used_memory_startup = figures.startup as u64;
+    memory.maxmemory = server.config.maxmemory;
+    memory.maxmemory_policy = server.config.maxmemory_policy.as_str();
+    memory.mem_clients_normal = figures.clients as u64;
+    memory.mem_overhead_db_hashtable_rehashing = figures.rehashing as u64;
+    memory.lazyfree_pending_objects = server.bio.pending();
+    memory.lazyfreed_objects = server.bio.freed();
+}
+
+fn fill_persistence(server: &Server, snapshot: &mut Snapshot) {
+    snapshot.persistence.rdb_changes_since_last_save = server.stats.dirty;
+    snapshot.persistence.rdb_last_save_time = server.started.secs();
+}
+
+fn fill_threads(server: &Server, snapshot: &mut Snapshot) {
+    let line = sections::io_thread(0, server.clients.len(), server.stats.reads, server.stats.writes);
+    snapshot.threads.io_threads = Several(vec![line]);
+}
+
+fn fill_stats(server: &Server, snapshot: &mut Snapshot) {
+    let (stats, cron) = (&server.stats, &server.cron);
+    let kilo = |rate: u64| rate as f64 / 1024.0;
+    snapshot.stats = sections::Stats {
+        total_connections_received: stats.connections,
+        total_commands_processed: stats.commands,
+        instantaneous_ops_per_sec: cron.commands.per_second(),
+        total_net_input_bytes: stats.bytes_in,
+        total_net_output_bytes: stats.bytes_out,
+        instantaneous_input_kbps: kilo(cron.bytes_in.per_second()),
+        instantaneous_output_kbps: kilo(cron.bytes_out.per_second()),
+        rejected_connections: stats.rejected_connections,
+        expired_keys: server.engine.expired_keys,
+        expired_time_cap_reached_count: stats.expire_time_cap_reached,
+        expire_cycle_cpu_milliseconds: stats.expire_us / 1000,
+        keyspace_hits: server.engine.dbs.iter().map(|db| db.hits).sum(),
+        keyspace_misses: server.engine.dbs.iter().map(|db| db.misses).sum(),
+        pubsub_channels: server.pubsub.channels.len(),
+        pubsub_patterns: server.pubsub.patterns.len(),
+        pubsubshard_channels: server.pubsub.shard_channels.len(),
+        total_error_replies: stats.errors,
+        total_reads_processed: stats.reads,
+        total_writes_processed: stats.writes,
+        client_query_buffer_limit_disconnections: stats.query_limit_disconnections,
+        client_output_buffer_limit_disconnections: stats.output_limit_disconnections,
+        eventloop_cycles: stats.cycles,
+        eventloop_duration_sum: stats.cycle_us,
+        eventloop_duration_cmd_sum: stats.command_us,
+        instantaneous_eventloop_cycles_per_sec: cron.cycles.per_second(),
+        instantaneous_eventloop_duration_usec: cron.cycle_us.per_second() / cron.cycles.per_second().max(1),
+        acl_access_denied_auth: stats.denied_auth,
+        ..sections::Stats::default()
+    };
+}
+
+fn fill_replication(server: &Server, snapshot: &mut Snapshot) {
+    snapshot.replication.master_replid.clone_from(&server.replication_id);
+    snapshot.replication.repl_backlog_size = server.config.repl_backlog_size;
+}
+
+fn fill_commandstats(server: &Server, snapshot: &mut Snapshot) {
+    let counts = server
+        .registry
+        .entries()
+        .iter()
+        .filter_map(|entry| CommandCounts::of(&entry.full_name, &server.command_stats[entry.id]));
+    snapshot.commandstats.0 = counts.collect();
+}
+
+fn fill_errorstats(server: &Server, snapshot: &mut Snapshot) {
+    snapshot.errorstats.0 =
+        server.stats.errors_by_code.iter().map(|(code, &count)| (code.to_string(), count)).collect();
+}
+
+fn fill_latencystats(server: &Server, snapshot: &mut Snapshot) {
+    let percentiles = &server.config.latency_tracking_info_percentiles.0;
+    let lines = server.registry.entries().iter().filter_map(|entry| {
+        let histogram = server.command_stats[entry.id].latencies.as_ref()?;
+        Some(sections::latency(&entry.full_name, histogram, percentiles))
+    });
+    snapshot.latencystats.0 = Several(lines.collect());
+}
+
+fn fill_keyspace(server: &Server, snapshot: &mut Snapshot) {
+    let used = server.engine.dbs.iter().enumerate().filter(|(_, db)| !db.is_empty());
+    snapshot.keyspace.0 = used
+        .map(|(index, db)| DbCounts {
+            db: index,
+            keys: db.len() as u64,
+            expires: db.expires() as u64,
+            avg_ttl_ms: db.average_ttl_ms(server.clock.now()),
+            subexpiry: 0,
+        })
+        .collect();
+}
+
+fn fill_debug(server: &Server, snapshot: &mut Snapshot) {
+    snapshot.debug.eventloop_duration_cron_sum = server.stats.cron_us;
+    snapshot.debug.eventloop_duration_max = server.stats.cycle_us_max;
+    snapshot.debug.eventloop_cmd_per_cycle_max = server.stats.commands_per_cycle_max;
+}
