@@ -168,7 +168,8 @@ mod tests {
         deadlines.seen(7, Some(20));
         assert_eq!((deadlines.due(8), deadlines.next), (None, 20));
         assert_eq!(deadlines.due(21), Some(7));
-        deadlines.removed();
+        assert_eq!(deadlines.mean(), Some(12));
+        deadlines.removed(5);
         deadlines.changed(END - 1, Some(20), None, 4096);
         assert_eq!(deadlines.count(), 0);
     }
