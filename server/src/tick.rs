@@ -131,7 +131,8 @@ impl Tick {
         if waits == Wait::Nothing {
             // A held-back client is reported only when its connection is broken.
             server.close(id);
-        } else if read(server, id) {
+        } else if read(server, id) && !server.clients.get_mut(id).is_some_and(|client| client.resume_pending) {
+            // One that is to be resumed has its turn already: twice in a turn, its requests would be run twice.
             self.turn.push(id);
         }
     }

@@ -88,7 +88,14 @@ fn connections_that_come_and_go_leave_nothing_behind() {
 fn no_more_clients_than_maxclients() {
     let server = TestServer::with(&["--maxclients", "5"]);
     let mut clients: Vec<Client> = (0..5).map(|_| server.client()).collect();
-    clients.iter_mut().for_each(|client| assert_eq!(client.call(&["PING"]).to_string(), "+PONG"));
+    // The connection that found the server started may still count for a moment.
+    let start = Instant::now();
+    for client in &mut clients {
+        while client.try_call(&["PING"]).map(|reply| reply.to_string()).ok().as_deref() != Some("+PONG") {
+            assert!(start.elapsed() < Duration::from_secs(5), "five clients are let in");
+            *client = server.client();
+        }
+    }
     let refused = server.client().receive().unwrap().to_string();
     assert_eq!(refused, "-ERR max number of clients reached");
     drop(clients.pop());
