@@ -399,7 +399,7 @@ impl Progress {
 }
 
 fn pairs(elements: Vec<Value>) -> Result<Vec<(Value, Value)>, DecodeError> {
-    if elements.len() % 2 != 0 {
+    if !elements.len().is_multiple_of(2) {
         return Err(DecodeError::UnexpectedEnd);
     }
     let mut pairs = Vec::with_capacity(elements.len() / 2);

@@ -15,7 +15,7 @@ use crate::{Error, fail};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Notes SIGINT and SIGTERM, which [`wait`] turns into an error. A second one ends the process at once.
+/// Notes SIGINT and SIGTERM, which [`Group::wait`] turns into an error. A second one ends the process at once.
 pub(crate) fn watch_interrupts() {
     std::thread::spawn(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

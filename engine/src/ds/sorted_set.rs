@@ -1,6 +1,6 @@
 //! A big sorted set: a counted B+ tree for the order and a hash table for the names, over the same members.
 //!
-//! A member is allocated once ([`ZMember`]); the table owns it and the tree refers to it. A member of 16 bytes costs
+//! A member is allocated once (`ZMember`); the table owns it and the tree refers to it. A member of 16 bytes costs
 //! 32 bytes itself, 10 to 13 in the table and 10 to 13 in the tree.
 //!
 //! Ranges of any kind are ranges of ranks: a bound by score or by name turns into a rank in one descent.

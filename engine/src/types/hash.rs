@@ -282,7 +282,7 @@ fn set_in_table(table: &mut Table<Field>, field: &[u8], value: &[u8]) -> bool {
     }
 }
 
-/// A walk over the fields of a [`Hash`].
+/// A walk over the fields of a [`enum@Hash`].
 pub enum Iter<'a> {
     /// In order of insertion.
     Listpack(listpack::Iter<'a>),

@@ -1,6 +1,6 @@
 //! `cargo xtask conformance`: the official suite, unmodified, against our binaries.
 //!
-//! [`fetch`] finds the suite, [`overlay`] builds the folder in which it finds our binaries, [`run`] runs one file and
+//! [`fetch`] finds the suite, [`overlay`] builds the folder in which it finds our binaries, [`mod@run`] runs one file and
 //! reads its output, [`ledger`] knows what is expected. A file that does not turn out as expected is run again alone,
 //! twice: timing on a shared machine must not reject a good change, and a case that fails three times has failed.
 
