@@ -10,7 +10,7 @@ use crate::commands::deadline::{ExpiryOption, From, TimeUnit, positive_moment};
 use crate::ctx::{CmdResult, Ctx, Outcome};
 use crate::effects::EventClass;
 use crate::error::CommandError;
-use crate::keyspace::Expiry;
+use crate::keyspace::{Expiry, PREFETCH_KEYS};
 use crate::types::string::StrRef;
 use resp::number::LongDouble;
 
@@ -438,11 +438,14 @@ const MGET: Command = Command {
 fn mget(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let keys = args.take_rest();
     ctx.out.array(keys.len());
-    for key in keys {
-        // A key of another type is as good as missing here.
-        match ctx.db.read_string(key) {
-            Ok(Some(value)) => value.reply(&mut ctx.out),
-            Ok(None) | Err(_) => ctx.out.null(),
+    for keys in keys.chunks(PREFETCH_KEYS) {
+        ctx.db.prefetch_keys(keys.iter().copied());
+        for key in keys {
+            // A key of another type is as good as missing here.
+            match ctx.db.read_string(key) {
+                Ok(Some(value)) => value.reply(&mut ctx.out),
+                Ok(None) | Err(_) => ctx.out.null(),
+            }
         }
     }
     Ok(Outcome::Done)
@@ -464,9 +467,11 @@ const MSET: Command = Command {
 };
 
 fn mset(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let pairs = pairs(args, "mset")?;
-    for &[key, value] in pairs {
-        store(ctx, key, value, Expiry::Clear);
+    for pairs in pairs(args, "mset")?.chunks(PREFETCH_KEYS) {
+        ctx.db.prefetch_keys(pairs.iter().map(|pair| pair[0]));
+        for &[key, value] in pairs {
+            store(ctx, key, value, Expiry::Clear);
+        }
     }
     ctx.out.ok();
     Ok(Outcome::Done)

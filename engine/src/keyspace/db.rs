@@ -14,12 +14,15 @@ use crate::error::CommandError;
 use crate::rng::Rng;
 use crate::time::UnixMs;
 use crate::types::string::{StrRef, integer};
-use crate::types::{Collection, Kind, Str, Value};
+use crate::types::{Collection, Hash, Kind, List, Set, Str, Value, Zset};
 
 pub use crate::ds::entry::{Mut, Ref};
 
 /// Longest string whose encoding is called `embstr`, in bytes.
 const EMBSTR_MAX: usize = 44;
+
+/// Keys that [`Db::prefetch_keys`] takes at a time: as many cache misses as a processor has under way, about.
+pub const PREFETCH_KEYS: usize = 16;
 
 /// Groups of keys that one step of active expiry looks at in vain, at most.
 const VAIN_VISITS: usize = 16;
@@ -94,8 +97,11 @@ impl Default for Db {
 
 /// A value that nobody needs any more. Dropping it frees it, which takes time for one of many parts; any thread may do so.
 #[derive(Debug)]
-#[expect(dead_code, reason = "kept to be dropped")]
-pub struct Garbage(Old);
+pub struct Garbage {
+    parts: usize,
+    #[expect(dead_code, reason = "kept to be dropped")]
+    old: Old,
+}
 
 #[derive(Debug)]
 #[expect(dead_code, reason = "kept to be dropped")]
@@ -103,6 +109,17 @@ enum Old {
     Value(OldValue),
     Entry(Entry),
 }
+
+impl Garbage {
+    /// Number of allocations that freeing it takes, about. Handing few to another thread costs more than it saves.
+    #[must_use]
+    pub fn parts(&self) -> usize {
+        self.parts
+    }
+}
+
+/// Values of more parts than this are worth another thread's while.
+pub const PARTS_MIN: usize = 64;
 
 /// Where values of many parts go that were replaced or have expired. By default they are freed at once.
 #[derive(Debug, Default)]
@@ -114,18 +131,18 @@ pub struct Waste {
 }
 
 impl Waste {
-    fn value(&mut self, old: OldValue) {
-        if self.kept
-            && let OldValue::Packed(owned) = &old
-            && has_many_parts(owned.encoding())
-        {
-            self.garbage.push(Garbage(Old::Value(old)));
+    fn value(&mut self, old: OldValue, parts: usize) {
+        if self.kept && parts > PARTS_MIN {
+            self.garbage.push(Garbage { parts, old: Old::Value(old) });
         }
     }
 
     fn entry(&mut self, entry: Entry) {
-        if self.kept && has_many_parts(entry.as_ref().encoding()) {
-            self.garbage.push(Garbage(Old::Entry(entry)));
+        if self.kept {
+            let parts = parts(entry.as_ref());
+            if parts > PARTS_MIN {
+                self.garbage.push(Garbage { parts, old: Old::Entry(entry) });
+            }
         }
     }
 }
@@ -203,12 +220,16 @@ fn encoding_name(entry: EntryRef<'_>) -> &'static str {
     }
 }
 
-/// Whether a value has so many parts that freeing it can take long.
-fn has_many_parts(encoding: Encoding) -> bool {
-    matches!(
-        encoding,
-        Encoding::ListQuick | Encoding::SetTable | Encoding::HashTable | Encoding::ZsetTree | Encoding::Stream
-    )
+/// Number of allocations of a value, about.
+#[inline]
+fn parts(entry: EntryRef<'_>) -> usize {
+    match entry.encoding() {
+        Encoding::ListQuick => entry.read::<List>().map_or(1, |list| list.parts()),
+        Encoding::SetTable => entry.read::<Set>().map_or(1, |set| set.len()),
+        Encoding::HashTable => entry.read::<Hash>().map_or(1, |hash| hash.len()),
+        Encoding::ZsetTree => entry.read::<Zset>().map_or(1, |zset| zset.len()),
+        _ => 1,
+    }
 }
 
 fn str_ref(string: StoredStr<'_>) -> StrRef<'_> {
@@ -324,6 +345,18 @@ impl Db {
         self.table.prefetch_element(hash);
     }
 
+    /// As both, for the keys of one command: call it for 16 keys at a time, just before they are looked up.
+    pub fn prefetch_keys<'k>(&self, keys: impl IntoIterator<Item = &'k [u8]>) {
+        let mut hashes = [0; PREFETCH_KEYS];
+        let mut n = 0;
+        for (key, slot) in keys.into_iter().zip(&mut hashes) {
+            *slot = hash(key);
+            self.table.prefetch_bucket(*slot);
+            n += 1;
+        }
+        hashes[..n].iter().for_each(|&hash| self.table.prefetch_element(hash));
+    }
+
     /// Called before anything about the keys of a bucket changes: a snapshot that shares the table with us would save the
     /// bucket first.
     #[inline(always)]
@@ -396,7 +429,8 @@ impl Db {
                     if self.removes_expired {
                         self.notes.expired.push(key.into());
                     }
-                    self.waste.value(place.update(|entry| entry.set(None, fresh())));
+                    let parts = parts(place.get());
+                    self.waste.value(place.update(|entry| entry.set(None, fresh())), parts);
                 }
                 (place, expired)
             }
@@ -417,6 +451,9 @@ impl Db {
     /// Whether `key` is there and its time has passed. Changes nothing.
     #[must_use]
     pub fn is_expired(&self, key: &[u8]) -> bool {
+        if self.deadlines.count() == 0 {
+            return false;
+        }
         let entry = self.table.find(hash(key), key);
         entry.and_then(EntryRef::deadline).is_some_and(|deadline| deadline < self.now.0)
     }
@@ -599,6 +636,7 @@ impl Db {
                     Expiry::Keep => held.filter(|_| !expired),
                     Expiry::At(at) => Some(at.0),
                 };
+                let parts = parts(place.get());
                 let old = place.update(|entry| entry.set(deadline, value));
                 if expired || self.access == AccessClock::Lru {
                     place.get_mut().set_clock(self.clock);
@@ -614,7 +652,7 @@ impl Db {
                         self.notes.created.push(key.into());
                     }
                 }
-                self.waste.value(old);
+                self.waste.value(old, parts);
             }
             Place::Vacant(place) => {
                 let deadline = match expiry {
@@ -651,7 +689,7 @@ impl Db {
 
     /// Removes `key`; returns what it held, to be dropped wherever that is best, when it was there and alive.
     pub fn delete(&mut self, key: &[u8]) -> Option<Garbage> {
-        self.take(key).map(|entry| Garbage(Old::Entry(entry)))
+        self.take(key).map(|entry| Garbage { parts: parts(entry.as_ref()), old: Old::Entry(entry) })
     }
 
     /// The deadline of `key`: `None` when the key is missing, `Some(None)` when it has none.

@@ -39,6 +39,15 @@ impl List {
         }
     }
 
+    /// Number of allocations, about: what freeing it costs.
+    #[must_use]
+    pub fn parts(&self) -> usize {
+        match self {
+            List::Listpack(_) => 1,
+            List::Quick(quick) => quick.nodes().len(),
+        }
+    }
+
     /// Number of elements.
     #[inline]
     #[must_use]

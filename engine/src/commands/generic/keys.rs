@@ -7,7 +7,7 @@ use crate::ctx::{CmdResult, Ctx, Outcome};
 use crate::effects::EventClass;
 use crate::error::CommandError;
 use crate::glob;
-use crate::keyspace::{CollectionRef, Db, Expiry, ValueRef};
+use crate::keyspace::{CollectionRef, Db, Expiry, PARTS_MIN, ValueRef};
 use crate::time::UnixMs;
 use crate::types::string::StrRef;
 use crate::types::{Hash, Kind, List, Set, Str, Value, Zset};
@@ -71,10 +71,13 @@ fn delete(ctx: &mut Ctx<'_>, args: &mut Args<'_>, lazy: bool) -> CmdResult {
     Ok(Outcome::Done)
 }
 
-/// Removes a key; its value is freed elsewhere when `lazy`. Returns whether it was there.
+/// A value of so many parts would stall everybody while it is freed: it is freed elsewhere even by DEL.
+const STALLING_PARTS: usize = 50_000;
+
+/// Removes a key; its value is freed elsewhere when `lazy` and worth it. Returns whether it was there.
 pub(crate) fn remove(ctx: &mut Ctx<'_>, key: &[u8], lazy: bool) -> bool {
     let Some(old) = ctx.db.delete(key) else { return false };
-    if lazy {
+    if old.parts() > if lazy { PARTS_MIN } else { STALLING_PARTS } {
         ctx.effects.free_later.push(old);
     }
     true
@@ -429,9 +432,17 @@ mod tests {
 
     #[test]
     fn lazy_removal_hands_the_value_out() {
-        for (command, lazy_user_del, handed_out) in [("DEL", false, 0), ("DEL", true, 1), ("UNLINK", false, 1)] {
+        // A few parts are freed at once, and very many elsewhere in any case.
+        for (command, lazy_user_del, parts, handed_out) in [
+            ("DEL", false, 600, 0),
+            ("DEL", true, 600, 1),
+            ("UNLINK", false, 600, 1),
+            ("UNLINK", false, 60, 0),
+            ("DEL", false, super::STALLING_PARTS + 1, 1),
+        ] {
             let mut scenario = Scenario::with(EngineConfig { lazy_user_del, ..EngineConfig::default() });
-            scenario.check("RPUSH l 1 => :1");
+            let members: Vec<String> = (0..parts).map(|i| format!("m{i}")).collect();
+            scenario.line(&format!("SADD l {}", members.join(" ")));
             scenario.line(&format!("{command} l"));
             assert_eq!(scenario.engine.effects.free_later.len(), handed_out, "{command} {lazy_user_del}");
         }

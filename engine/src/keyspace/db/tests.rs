@@ -73,15 +73,15 @@ fn types_are_told_apart() {
 fn a_list_grows_through_its_guard() {
     let mut db = fresh();
     let config = crate::config::EngineConfig::default();
-    for i in 0..2000 {
+    for i in 0..50_000 {
         let mut list = db.write_or_create::<List>(b"l").unwrap();
         list.push(crate::ds::quicklist::End::Tail, format!("element {i}").as_bytes(), &config);
     }
     assert_eq!(db.encoding(b"l"), Some("quicklist"));
-    assert_eq!(db.read::<List>(b"l").unwrap().unwrap().len(), 2000);
+    assert_eq!(db.read::<List>(b"l").unwrap().unwrap().len(), 50_000);
     assert!(db.set_deadline(b"l", deadline(5)));
-    assert_eq!(db.read::<List>(b"l").unwrap().unwrap().len(), 2000);
-    assert!(db.memory_usage(b"l", 0).unwrap() > 20_000);
+    assert_eq!(db.read::<List>(b"l").unwrap().unwrap().len(), 50_000);
+    assert!(db.memory_usage(b"l", 0).unwrap() > 500_000);
     db.waste.kept = true;
     db.set_string(b"l", b"text", Expiry::Keep);
     assert_eq!((db.waste.garbage.len(), db.deadline(b"l")), (1, Some(deadline(5))));
