@@ -227,10 +227,37 @@ pub fn format_f64(number: f64) -> F64Text {
         text.push(b'0');
         return text;
     }
+    if let Some((integer, places)) = few_decimals(number.abs()) {
+        let mut digits = itoa::Buffer::new();
+        layout(&mut text, digits.format(integer).as_bytes(), -places, number.is_sign_negative());
+        return text;
+    }
     let mut digits = [0; DIGITS_MAX];
     let (count, power) = grisu2(number.abs(), &mut digits);
     layout(&mut text, &digits[..count], power, number.is_sign_negative());
     text
+}
+
+/// Numbers below this, with up to three decimals, have at most 13 digits.
+const FEW_DECIMALS_BELOW: f64 = 1e10;
+
+/// A number with one to three decimals as an integer and the count of decimals: what scores and prices usually are.
+///
+/// A text of at most 15 digits that reads back as the number is the shortest one (once zeros at its end are dropped), so
+/// that the general way cannot give another; it takes three times as long.
+#[inline]
+fn few_decimals(number: f64) -> Option<(u64, i32)> {
+    if number >= FEW_DECIMALS_BELOW {
+        return None;
+    }
+    for (scale, places) in [(10.0, 1), (100.0, 2), (1000.0, 3)] {
+        let integer = (number * scale + 0.5) as u64;
+        // The division rounds correctly, as reading the text does.
+        if integer as f64 / scale == number && !integer.is_multiple_of(10) {
+            return Some((integer, places));
+        }
+    }
+    None
 }
 
 /// Places `digits` * 10^`power`: with zeros behind or a point between as long as that is short, else with an exponent.
@@ -505,3 +532,36 @@ const POWERS: [(u64, i32); 87] = [
     (0xbf21e44003acdd2d, 933), (0x8e679c2f5e44ff8f, 960), (0xd433179d9c8cb841, 986),
     (0x9e19db92b4e31ba9, 1013), (0xeb96bf6ebadf77d9, 1039), (0xaf87023b9bf0ee6b, 1066),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The short way must not be seen in the text.
+    #[test]
+    fn few_decimals_are_the_digits_of_the_general_way() {
+        let check = |integer: u64, places: i32| {
+            let number = integer as f64 / 10f64.powi(places);
+            let Some((short, short_places)) = few_decimals(number) else {
+                assert!(number == number.trunc(), "{number} has few decimals");
+                return;
+            };
+            let mut digits = [0; DIGITS_MAX];
+            let (count, power) = grisu2(number, &mut digits);
+            assert_eq!((short.to_string().as_bytes(), -short_places), (&digits[..count], power), "{number}");
+        };
+        for places in 1..=3 {
+            (1..30_000).for_each(|integer| check(integer, places));
+            let mut integer = 88_172_645_463_325_252u64;
+            for _ in 0..200_000 {
+                integer ^= integer << 13;
+                integer ^= integer >> 7;
+                integer ^= integer << 17;
+                check(integer % 10u64.pow(10), places);
+                check(integer % 10u64.pow(6), places);
+            }
+        }
+        assert_eq!(few_decimals(0.1234), None);
+        assert_eq!(few_decimals(0.1 + 0.2), None);
+    }
+}
