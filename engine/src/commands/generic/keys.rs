@@ -441,8 +441,8 @@ mod tests {
             ("DEL", false, super::STALLING_PARTS + 1, 1),
         ] {
             let mut scenario = Scenario::with(EngineConfig { lazy_user_del, ..EngineConfig::default() });
-            let members: Vec<String> = (0..parts).map(|i| format!("m{i}")).collect();
-            scenario.line(&format!("SADD l {}", members.join(" ")));
+            let members: Vec<String> = (0..parts).map(|i| format!("{i} m{i}")).collect();
+            scenario.line(&format!("ZADD l {}", members.join(" ")));
             scenario.line(&format!("{command} l"));
             assert_eq!(scenario.engine.effects.free_later.len(), handed_out, "{command} {lazy_user_del}");
         }
