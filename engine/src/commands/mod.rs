@@ -5,10 +5,12 @@ use crate::command::Command;
 pub mod bitmap;
 pub mod blocking;
 pub mod deadline;
+pub mod elements;
 pub mod generic;
 pub mod list;
 pub mod scan_args;
 pub mod server;
+pub mod set;
 pub mod string;
 pub mod zset;
 
@@ -22,6 +24,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     generic::sort::COMMANDS,
     list::COMMANDS,
     server::COMMANDS,
+    set::COMMANDS,
     string::COMMANDS,
     zset::ADD,
     zset::POP,

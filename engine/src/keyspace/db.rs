@@ -489,6 +489,13 @@ impl Db {
         self.live(key).map(|place| value_ref(place.into_ref()))
     }
 
+    /// The value at `key`, while others are looked at too: nothing is counted, touched or removed.
+    #[must_use]
+    pub fn look(&self, key: &[u8]) -> Option<ValueRef<'_>> {
+        let entry = self.table.find(hash(key), key)?;
+        entry.deadline().is_none_or(|deadline| deadline >= self.now.0).then(|| value_ref(entry))
+    }
+
     /// The collection at `key`. Counted as a read.
     ///
     /// # Errors

@@ -145,6 +145,23 @@ impl Set {
         }
     }
 
+    /// As [`Set::add`] for an element of another collection, without spelling integers where that is not needed.
+    #[inline]
+    pub fn add_elem(&mut self, member: Elem<'_>, config: &EngineConfig) -> bool {
+        match (&mut *self, member) {
+            (Set::Int(ints), Elem::Int(value)) if ints.len() < intset_entries_max(config) => ints.add(value),
+            _ => self.add(member.text(&mut ElemBuf::new()), config),
+        }
+    }
+
+    /// As [`Set::remove`] for an element of another collection.
+    pub fn remove_elem(&mut self, member: Elem<'_>) -> bool {
+        match (&mut *self, member) {
+            (Set::Int(ints), Elem::Int(value)) => ints.remove(value),
+            _ => self.remove(member.text(&mut ElemBuf::new())),
+        }
+    }
+
     /// A member of `len` bytes that is no integer arrives: a listpack, if all members fit one with it.
     #[cold]
     fn leave_intset(&mut self, len: usize, config: &EngineConfig) {
