@@ -1,0 +1,213 @@
+//! One connection to a server: open it, send commands, receive replies.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+use resp::{DecodeError, ReplyDecoder, Value};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::args::{Endpoint, Family};
+
+/// Bytes asked of the socket at once.
+const READ_SIZE: usize = 64 * 1024;
+
+/// Seconds of silence after which the system probes an idle connection.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// Why a reply did not come.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// The server closed the connection, cleanly or half-way through a reply.
+    Closed,
+    Io(io::Error),
+    /// What came is not the protocol; the connection is of no further use.
+    Protocol(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Closed => f.write_str("Server closed the connection"),
+            Error::Io(error) => f.write_str(&io_text(error)),
+            Error::Protocol(text) => f.write_str(text),
+        }
+    }
+}
+
+impl From<DecodeError> for Error {
+    fn from(error: DecodeError) -> Error {
+        Error::Protocol(match error {
+            // What every client of the C library says, and scripts look for.
+            DecodeError::UnknownType(byte) => {
+                format!("Protocol error, got \"{}\" as reply type byte", byte.escape_ascii())
+            }
+            error => format!("Protocol error, {error}"),
+        })
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Error {
+        Error::Io(error)
+    }
+}
+
+/// The system's own words, without Rust's " (os error N)".
+pub(crate) fn io_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" (os error ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+/// A byte stream to a server, whatever carries it.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
+
+/// An open connection.
+pub(crate) struct Connection {
+    stream: Box<dyn Stream>,
+    decoder: ReplyDecoder,
+}
+
+impl Connection {
+    /// Connects, trying each address of the host in turn. The error is the last address's.
+    pub(crate) async fn open(endpoint: &Endpoint, family: Family, timeout: Option<Duration>) -> io::Result<Connection> {
+        let connecting = connect(endpoint, family);
+        let stream = match timeout {
+            None => connecting.await?,
+            Some(limit) => match tokio::time::timeout(limit, connecting).await {
+                Ok(stream) => stream?,
+                Err(_) => return Err(io::Error::from(io::ErrorKind::TimedOut)),
+            },
+        };
+        Ok(Connection { stream, decoder: ReplyDecoder::default() })
+    }
+
+    /// Sends one command.
+    pub(crate) async fn send(&mut self, words: &[impl AsRef<[u8]>]) -> Result<(), Error> {
+        let mut request = Vec::new();
+        encode(&mut request, words);
+        self.send_raw(&request).await
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) async fn send_raw(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.stream.write_all(bytes).await?;
+        self.stream.flush().await?;
+        Ok(())
+    }
+
+    /// The next reply or push message. Dropping the future loses nothing: what was read stays in the decoder.
+    pub(crate) async fn receive(&mut self) -> Result<Value, Error> {
+        loop {
+            if let Some(value) = self.buffered()? {
+                return Ok(value);
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// The next reply among the bytes already read, without waiting.
+    pub(crate) fn buffered(&mut self) -> Result<Option<Value>, Error> {
+        self.decoder.next().map_err(Error::from)
+    }
+
+    /// Reads once.
+    async fn fill(&mut self) -> Result<(), Error> {
+        let mut chunk = vec![0; READ_SIZE];
+        match self.stream.read(&mut chunk).await {
+            Ok(0) => Err(Error::Closed),
+            Ok(count) => {
+                self.decoder.push(&chunk[..count]);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Err(Error::Closed),
+            Err(error) => Err(Error::Io(error)),
+        }
+    }
+
+    /// Sends and receives the one reply; push messages in between are dropped. For what the client itself asks.
+    pub(crate) async fn ask(&mut self, words: &[impl AsRef<[u8]>]) -> Result<Value, Error> {
+        self.send(words).await?;
+        loop {
+            match self.receive().await? {
+                Value::Push(_) => {}
+                value => return Ok(value),
+            }
+        }
+    }
+
+    /// The stream itself, for the modes that send and receive at the same time.
+    pub(crate) fn into_parts(self) -> (Box<dyn Stream>, ReplyDecoder) {
+        (self.stream, self.decoder)
+    }
+}
+
+/// Appends one command in the protocol's form.
+pub(crate) fn encode(out: &mut Vec<u8>, words: &[impl AsRef<[u8]>]) {
+    out.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
+    for word in words {
+        let word = word.as_ref();
+        out.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        out.extend_from_slice(word);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+async fn connect(endpoint: &Endpoint, family: Family) -> io::Result<Box<dyn Stream>> {
+    if let Some(path) = &endpoint.socket {
+        let stream = UnixStream::connect(std::ffi::OsStr::from_bytes(path)).await?;
+        return Ok(Box::new(stream));
+    }
+    let mut addresses: Vec<SocketAddr> = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port))
+        .await
+        .map_err(|error| {
+            // "failed to lookup address information: " is Rust's; the rest is the resolver's.
+            let text = error.to_string();
+            io::Error::other(text.rsplit(": ").next().unwrap_or(&text).to_owned())
+        })?
+        .collect();
+    match family {
+        Family::Any => {}
+        Family::V4 => addresses.sort_by_key(|address| !address.is_ipv4()),
+        Family::V6 => addresses.sort_by_key(|address| !address.is_ipv6()),
+    }
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "no address");
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                // Neither is worth failing for.
+                let _ = stream.set_nodelay(true);
+                let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE);
+                let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive);
+                return Ok(Box::new(stream));
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encodes_binary_words() {
+        let mut out = Vec::new();
+        encode(&mut out, &[&b"SET"[..], b"", b"\r\n"]);
+        assert_eq!(out, b"*3\r\n$3\r\nSET\r\n$0\r\n\r\n$2\r\n\r\n\r\n");
+    }
+
+    #[test]
+    fn system_errors_in_plain_words() {
+        assert_eq!(io_text(&io::Error::from_raw_os_error(111)), "Connection refused");
+        assert_eq!(io_text(&io::Error::other("plain")), "plain");
+    }
+}

@@ -1,0 +1,60 @@
+//! Everything that is not "run commands and print replies": one file per option, each with a `run` that takes the
+//! session and gives the exit code.
+
+use std::process::ExitCode;
+
+use resp::Value;
+
+use crate::connection::{Connection, Error};
+
+pub(crate) mod bigkeys;
+pub(crate) mod pipe;
+pub(crate) mod scan;
+pub(crate) mod stat;
+
+/// Says why a mode ends early.
+pub(crate) fn failed(error: &Error) -> ExitCode {
+    eprintln!("Error: {error}");
+    ExitCode::FAILURE
+}
+
+/// Walks the keyspace with SCAN, one batch at a time.
+pub(crate) struct Scan {
+    pattern: Option<Vec<u8>>,
+    count: i64,
+    cursor: Vec<u8>,
+    finished: bool,
+}
+
+impl Scan {
+    pub(crate) fn new(pattern: Option<Vec<u8>>, count: i64) -> Scan {
+        Scan { pattern, count, cursor: b"0".to_vec(), finished: false }
+    }
+
+    /// The next keys; `None` after the last.
+    pub(crate) async fn next(&mut self, connection: &mut Connection) -> Result<Option<Vec<Value>>, Error> {
+        if self.finished {
+            return Ok(None);
+        }
+        let count = self.count.to_string();
+        let mut words: Vec<&[u8]> = vec![b"SCAN", &self.cursor];
+        if let Some(pattern) = &self.pattern {
+            words.extend([&b"MATCH"[..], pattern]);
+        }
+        words.extend([&b"COUNT"[..], count.as_bytes()]);
+        let reply = connection.ask(&words).await?;
+        let strange = || Error::Protocol("unexpected reply to SCAN".to_owned());
+        match reply {
+            Value::Error(text) => Err(Error::Protocol(String::from_utf8_lossy(&text).into_owned())),
+            Value::Array(parts) => {
+                let [cursor, Value::Array(keys)] = <[Value; 2]>::try_from(parts).map_err(|_| strange())? else {
+                    return Err(strange());
+                };
+                self.cursor = cursor.as_bytes().ok_or_else(strange)?.to_vec();
+                self.finished = self.cursor == b"0";
+                Ok(Some(keys))
+            }
+            _ => Err(strange()),
+        }
+    }
+}

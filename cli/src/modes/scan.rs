@@ -1,0 +1,35 @@
+//! `--scan`: all keys, one per line.
+
+use std::process::ExitCode;
+
+use crate::args::Output;
+use crate::modes::{Scan, failed};
+use crate::print;
+use crate::session::Session;
+
+pub(crate) async fn run(mut session: Session) -> ExitCode {
+    let options = session.options.clone();
+    let style = session.style.clone();
+    let mut scan = Scan::new(options.pattern, options.count);
+    loop {
+        let Some(connection) = session.connection().await else { return ExitCode::FAILURE };
+        let keys = match scan.next(connection).await {
+            Ok(Some(keys)) => keys,
+            Ok(None) => return ExitCode::SUCCESS,
+            Err(error) => return failed(&error),
+        };
+        let mut out = Vec::new();
+        for key in &keys {
+            if style.output == Output::Standard {
+                out.extend(print::reply(&style, key, false));
+            } else {
+                out.extend_from_slice(key.as_bytes().unwrap_or_default());
+                out.push(b'\n');
+            }
+        }
+        session.write(&out);
+        if !options.interval.is_zero() {
+            tokio::time::sleep(options.interval).await;
+        }
+    }
+}
