@@ -38,6 +38,9 @@ pub const REDIS_VERSION: &str = "8.0.6";
 pub fn run(config: config::Config) -> std::io::Result<()> {
     log::set_role(log::Role::Primary);
     startup::show_logo(&config);
+    if let Err(reason) = startup::allow_descriptors(&config) {
+        tracing::warn!("{reason}: maxclients stays at {}.", config.maxclients);
+    }
     let seed = entropy()?;
     engine::ds::hash::set_seed(seed);
     let poll = net::poll::Poll::new()?;

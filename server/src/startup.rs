@@ -165,6 +165,25 @@ pub fn test_memory(megabytes: u64) -> Option<u64> {
     Some(wrong)
 }
 
+/// Descriptors the server needs besides its clients' connections.
+const RESERVED_DESCRIPTORS: u64 = 32;
+
+/// Raises the limit on open descriptors so that `maxclients` fit.
+///
+/// # Errors
+/// The system allows fewer.
+pub fn allow_descriptors(config: &Config) -> Result<(), crate::config::value::Reason> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let wanted = u64::from(config.maxclients) + RESERVED_DESCRIPTORS;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return Ok(());
+    }
+    let maximum = limit.maximum.map(|maximum| maximum.max(wanted));
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
+    raised.map_err(|_| "The operating system is not able to handle the specified number of clients".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,23 +207,4 @@ mod tests {
         assert_eq!(super::test_memory(1), Some(0));
         assert_eq!(super::test_memory(u64::MAX), None);
     }
-}
-
-/// Descriptors the server needs besides its clients' connections.
-const RESERVED_DESCRIPTORS: u64 = 32;
-
-/// Raises the limit on open descriptors so that `maxclients` fit.
-///
-/// # Errors
-/// The system allows fewer.
-pub fn allow_descriptors(config: &Config) -> Result<(), crate::config::value::Reason> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let wanted = u64::from(config.maxclients) + RESERVED_DESCRIPTORS;
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= wanted) {
-        return Ok(());
-    }
-    let maximum = limit.maximum.map(|maximum| maximum.max(wanted));
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
-    raised.map_err(|_| "The operating system is not able to handle the specified number of clients".into())
 }

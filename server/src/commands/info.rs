@@ -38,11 +38,14 @@ fn info(call: &mut Call<'_>, args: &mut Args<'_>) -> CmdResult {
     Ok(Outcome::Done)
 }
 
+/// A section and what gathers it.
+type Fill = (Section, fn(&Server, &mut Snapshot));
+
 /// Gathers the sections that are wanted; the others keep their neutral values.
 #[must_use]
 pub fn snapshot(server: &Server, selection: Selection) -> Snapshot {
     let mut snapshot = Snapshot::default();
-    let fill: [(Section, fn(&Server, &mut Snapshot)); 13] = [
+    let fill: [Fill; 13] = [
         (Section::Server, fill_server),
         (Section::Clients, fill_clients),
         (Section::Memory, fill_memory),
@@ -67,12 +70,12 @@ pub fn snapshot(server: &Server, selection: Selection) -> Snapshot {
 
 fn fill_server(server: &Server, snapshot: &mut Snapshot) {
     let now = server.clock.now();
-    let hz = server.config.hz as u32;
+    let hz = server.config.hz;
     let mut listeners = Vec::new();
     if server.listeners.iter().any(|listener| matches!(listener, Listener::Tcp(_))) {
         let addresses: Vec<String> =
             server.config.bind.iter().map(|word| word.trim_start_matches('-').to_owned()).collect();
-        listeners.push(sections::listener(listeners.len(), "tcp", &addresses, server.config.port as u16));
+        listeners.push(sections::listener(listeners.len(), "tcp", &addresses, server.config.port));
     }
     if let Some(path) = server.listeners.iter().find_map(Listener::unix_path) {
         listeners.push(sections::listener(listeners.len(), "unix", &[path.to_owned()], 0));
@@ -83,7 +86,7 @@ fn fill_server(server: &Server, snapshot: &mut Snapshot) {
     snapshot.server = sections::Server {
         os: system::os(),
         run_id: server.run_id.clone(),
-        tcp_port: server.config.port as u16,
+        tcp_port: server.config.port,
         server_time_usec: server.clock.unix_micros(server.clock.stamp()),
         uptime_in_seconds: (now.secs() - server.started.secs()).max(0) as u64,
         hz,

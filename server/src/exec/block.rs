@@ -149,6 +149,7 @@ impl Server {
     /// Ends a client's wait with the reply of a time-out.
     pub fn time_out(&mut self, id: ClientId) {
         let Some(blocked) = self.unblock(id) else { return };
+        self.count_ended_wait(id, false);
         self.push(id, |out| match blocked.on.on_timeout {
             TimeoutReply::NullArray => out.null_array(),
             TimeoutReply::Null => out.null(),
@@ -158,8 +159,16 @@ impl Server {
     /// Ends a client's wait with an error.
     pub fn unblock_with_error(&mut self, id: ClientId, error: &str) {
         if self.unblock(id).is_some() {
+            self.count_ended_wait(id, true);
             self.push(id, |out| out.error(error));
             self.stats.count_error(error.as_bytes());
+        }
+    }
+
+    /// Counts the command of a wait that ended without data: it ran once, and took next to no time itself.
+    fn count_ended_wait(&mut self, id: ClientId, failed: bool) {
+        if let Some(command) = self.clients.get(id).and_then(|client| client.last_run) {
+            self.command_stats[command as usize].record(0, failed);
         }
     }
 

@@ -231,7 +231,10 @@ impl Server {
         let client = self.clients.running(id);
         let protocol = client.protocol;
         let (db, no_touch) = (client.db as usize, client.no_touch);
-        client.last_run = Some(command as u32);
+        // CLIENT LIST shows EXEC, not what it ran last.
+        if origin == Origin::Client {
+            client.last_run = Some(command as u32);
+        }
         if !self.monitors.is_empty() {
             self.feed_monitors(id, command, argv);
         }
