@@ -7,6 +7,7 @@ pub mod blocking;
 pub mod deadline;
 pub mod elements;
 pub mod generic;
+pub mod hash;
 pub mod list;
 pub mod scan_args;
 pub mod server;
@@ -22,6 +23,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     generic::object::COMMANDS,
     generic::scan::COMMANDS,
     generic::sort::COMMANDS,
+    hash::COMMANDS,
     list::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,
