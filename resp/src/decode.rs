@@ -10,9 +10,8 @@ use std::fmt;
 
 use bytes::Bytes;
 use nom::branch::alt;
-use nom::bytes::complete::{tag, take};
+use nom::bytes::complete::tag;
 use nom::combinator::{all_consuming, map, map_opt, rest, value};
-use nom::sequence::preceded;
 use nom::{IResult, Parser};
 
 use crate::number;
@@ -410,75 +409,60 @@ fn pairs(elements: Vec<Value>) -> Result<Vec<(Value, Value)>, DecodeError> {
     Ok(pairs)
 }
 
+/// Reads a header line: the type byte chooses the grammar of what follows.
 fn header(line: &[u8]) -> Result<Line, DecodeError> {
-    match all_consuming(alt((texts, aggregates, scalars))).parse(line) {
-        Ok((_, header)) => Ok(header),
-        Err(_) => Err(match line.first() {
-            Some(b'+' | b'-' | b':' | b'$' | b'*' | b'_' | b'%' | b'~' | b'>' | b'|' | b',' | b'#') => {
-                DecodeError::Malformed
-            }
-            Some(b'(' | b'=' | b'!' | b';' | b'.') | None => DecodeError::Malformed,
-            Some(other) => DecodeError::UnknownType(*other),
-        }),
-    }
-}
-
-fn texts(line: &[u8]) -> IResult<&[u8], Line> {
-    alt((
-        value(Line::OpenStreamedText, tag(&b"$?"[..])),
-        value(Line::Whole(Value::Null), tag(&b"$-1"[..])),
-        map(preceded(tag(&b"$"[..]), length), |len| Line::Text(Text::Bulk, len)),
-        map(preceded(tag(&b"="[..]), length), |len| Line::Text(Text::Verbatim, len)),
-        map(preceded(tag(&b"!"[..]), length), |len| Line::Text(Text::Error, len)),
-        map(preceded(tag(&b";"[..]), length), |len| Line::Text(Text::Chunk, len)),
-    ))
-    .parse(line)
-}
-
-fn aggregates(line: &[u8]) -> IResult<&[u8], Line> {
-    fn of<'l>(
-        kind: Kind,
-        mark: &'static [u8],
-        per_count: usize,
-    ) -> impl Parser<&'l [u8], Output = Line, Error = Fail<'l>> {
-        let streamed = value(None, tag(&b"?"[..]));
-        let counted = map_opt(length, move |count| count.checked_mul(per_count).map(Some));
-        map(preceded(tag(mark), alt((streamed, counted))), move |count| Line::Open(kind, count))
-    }
-    alt((
-        value(Line::Whole(Value::NullArray), tag(&b"*-1"[..])),
-        of(Kind::Array, b"*", 1),
-        of(Kind::Map, b"%", 2),
-        of(Kind::Set, b"~", 1),
-        of(Kind::Push, b">", 1),
-        of(Kind::Attributes, b"|", 2),
-        value(Line::Close, tag(&b"."[..])),
-    ))
-    .parse(line)
-}
-
-fn scalars(line: &[u8]) -> IResult<&[u8], Line> {
-    let boolean = alt((value(true, tag(&b"t"[..])), value(false, tag(&b"f"[..]))));
-    map(
-        alt((
-            map(preceded(tag(&b"+"[..]), rest), |text| Value::Simple(Bytes::copy_from_slice(text))),
-            map(preceded(tag(&b"-"[..]), rest), |text| Value::Error(Bytes::copy_from_slice(text))),
-            map(preceded(tag(&b":"[..]), map_opt(rest, integer)), Value::Integer),
-            value(Value::Null, tag(&b"_"[..])),
-            map(preceded(tag(&b"#"[..]), boolean), Value::Boolean),
-            map(preceded(tag(&b","[..]), map_opt(rest, double)), Value::Double),
-            map(preceded(tag(&b"("[..]), map_opt(rest, big_number)), Value::BigNumber),
-        )),
-        Line::Whole,
-    )
-    .parse(line)
+    let Some((kind, payload)) = line.split_first() else { return Err(DecodeError::Malformed) };
+    let parsed = match kind {
+        b'$' => all_consuming(alt((
+            map(length, |len| Line::Text(Text::Bulk, len)),
+            value(Line::Whole(Value::Null), tag(&b"-1"[..])),
+            value(Line::OpenStreamedText, tag(&b"?"[..])),
+        )))
+        .parse(payload),
+        b'*' => {
+            let null = value(Line::Whole(Value::NullArray), tag(&b"-1"[..]));
+            all_consuming(alt((aggregate(Kind::Array, 1), null))).parse(payload)
+        }
+        b'%' => all_consuming(aggregate(Kind::Map, 2)).parse(payload),
+        b'~' => all_consuming(aggregate(Kind::Set, 1)).parse(payload),
+        b'>' => all_consuming(aggregate(Kind::Push, 1)).parse(payload),
+        b'|' => all_consuming(aggregate(Kind::Attributes, 2)).parse(payload),
+        b'.' => all_consuming(value(Line::Close, tag(&b""[..]))).parse(payload),
+        b'=' => all_consuming(map(length, |len| Line::Text(Text::Verbatim, len))).parse(payload),
+        b'!' => all_consuming(map(length, |len| Line::Text(Text::Error, len))).parse(payload),
+        b';' => all_consuming(map(length, |len| Line::Text(Text::Chunk, len))).parse(payload),
+        b'+' => whole(map(rest, |text| Value::Simple(Bytes::copy_from_slice(text)))).parse(payload),
+        b'-' => whole(map(rest, |text| Value::Error(Bytes::copy_from_slice(text)))).parse(payload),
+        b':' => whole(map(map_opt(rest, integer), Value::Integer)).parse(payload),
+        b'_' => whole(value(Value::Null, tag(&b""[..]))).parse(payload),
+        b'#' => whole(alt((value(Value::Boolean(true), tag(&b"t"[..])), value(Value::Boolean(false), tag(&b"f"[..])))))
+            .parse(payload),
+        b',' => whole(map(map_opt(rest, double), Value::Double)).parse(payload),
+        b'(' => whole(map(map_opt(rest, big_number), Value::BigNumber)).parse(payload),
+        other => return Err(DecodeError::UnknownType(*other)),
+    };
+    parsed.map(|(_, line)| line).map_err(|_| DecodeError::Malformed)
 }
 
 type Fail<'l> = nom::error::Error<&'l [u8]>;
 
+/// A value that ends with its line.
+fn whole<'l>(
+    value: impl Parser<&'l [u8], Output = Value, Error = Fail<'l>>,
+) -> impl Parser<&'l [u8], Output = Line, Error = Fail<'l>> {
+    map(all_consuming(value), Line::Whole)
+}
+
+/// The number of elements, `per_count` for each that is counted, or a question mark.
+fn aggregate<'l>(kind: Kind, per_count: usize) -> impl Parser<&'l [u8], Output = Line, Error = Fail<'l>> {
+    let counted = map_opt(length, move |count| count.checked_mul(per_count).map(Some));
+    let streamed = value(None, tag(&b"?"[..]));
+    map(alt((counted, streamed)), move |count| Line::Open(kind, count))
+}
+
 /// A length: digits only, and small enough that adding a line end cannot overflow.
 fn length(line: &[u8]) -> IResult<&[u8], usize> {
-    map_opt(take(line.len()), |digits| {
+    map_opt(rest, |digits| {
         number::parse_u64(digits).and_then(|len| usize::try_from(len).ok()).filter(|len| *len <= isize::MAX as usize)
     })
     .parse(line)
