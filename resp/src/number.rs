@@ -82,3 +82,56 @@ pub fn parse_memory(text: &[u8]) -> Option<u64> {
         digits.iter().try_fold(0u64, |number, digit| number.checked_mul(10)?.checked_add(u64::from(digit - b'0')))?;
     number.checked_mul(factor)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_of_the_range_are_integers() {
+        assert_eq!(parse_i64(b"9223372036854775807"), Some(i64::MAX));
+        assert_eq!(parse_i64(b"-9223372036854775808"), Some(i64::MIN));
+        assert_eq!(parse_u64(b"18446744073709551615"), Some(u64::MAX));
+        for text in ["9223372036854775808", "-9223372036854775809", "99999999999999999999", "123456789012345678901"] {
+            assert_eq!(parse_i64(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(parse_u64(b"18446744073709551616"), None);
+    }
+
+    #[test]
+    fn integers_have_one_form_only() {
+        for text in ["", "-", "+1", "-0", "00", "01", "-01", " 1", "1 ", "1.0", "0x1", "--1", "1\0"] {
+            assert_eq!(parse_i64(text.as_bytes()), None, "{text:?}");
+            assert_eq!(parse_u64(text.as_bytes()), None, "{text:?}");
+        }
+        assert_eq!(parse_u64(b"-1"), None);
+    }
+
+    #[test]
+    fn memory_has_units() {
+        let table = [
+            ("0", Some(0)),
+            ("100", Some(100)),
+            ("1b", Some(1)),
+            ("1k", Some(1000)),
+            ("1KB", Some(1024)),
+            ("2m", Some(2_000_000)),
+            ("10mb", Some(10 << 20)),
+            ("1G", Some(1_000_000_000)),
+            ("1gb", Some(1 << 30)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", None),
+            ("18446744073709551615kb", None),
+            ("", None),
+            ("mb", None),
+            ("-1", None),
+            ("1.5mb", None),
+            ("1 mb", None),
+            ("1t", None),
+            ("0x10", None),
+        ];
+        for (text, bytes) in table {
+            assert_eq!(parse_memory(text.as_bytes()), bytes, "{text:?}");
+        }
+    }
+}

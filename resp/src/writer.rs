@@ -364,13 +364,100 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// `kind`, `number`, CR LF.
+/// `kind`, `number`, CR LF, written from the right so that the text is copied once only.
 fn header_text(buffer: &mut [u8; HEADER_BYTES_MAX], kind: u8, number: i64) -> &[u8] {
-    let mut digits = itoa::Buffer::new();
-    let digits = digits.format(number).as_bytes();
-    let end = 1 + digits.len();
-    buffer[0] = kind;
-    buffer[1..end].copy_from_slice(digits);
-    buffer[end..end + 2].copy_from_slice(b"\r\n");
-    &buffer[..end + 2]
+    let mut start = HEADER_BYTES_MAX - 2;
+    buffer[start..].copy_from_slice(b"\r\n");
+    let mut rest = number.unsigned_abs();
+    loop {
+        start -= 1;
+        buffer[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        start -= 1;
+        buffer[start] = b'-';
+    }
+    start -= 1;
+    buffer[start] = kind;
+    &buffer[start..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs `write` in both protocols and compares what comes out, `|` standing for CR LF.
+    fn check(write: impl Fn(&mut Writer<'_>), resp2: &str, resp3: &str) {
+        for (protocol, expected) in [(Protocol::Resp2, resp2), (Protocol::Resp3, resp3)] {
+            let mut out = Vec::new();
+            write(&mut Writer::new(&mut out, protocol));
+            let text = String::from_utf8(out).expect("the replies of these tests are text");
+            assert_eq!(text.replace("\r\n", "|"), expected, "{protocol:?}");
+        }
+    }
+
+    #[test]
+    fn each_protocol_has_its_spelling() {
+        check(|w| w.simple("a\r\nb\n"), "+a  b |", "+a  b |");
+        check(|w| w.ok(), "+OK|", "+OK|");
+        check(|w| w.error("ERR a\nb\r\n"), "-ERR a b|", "-ERR a b|");
+        check(|w| w.integer(i64::MIN), ":-9223372036854775808|", ":-9223372036854775808|");
+        check(|w| (-1..3).for_each(|n| w.integer(n)), ":-1|:0|:1|:2|", ":-1|:0|:1|:2|");
+        check(|w| w.bulk(b""), "$0||", "$0||");
+        check(|w| w.bulk_integer(-12), "$3|-12|", "$3|-12|");
+        check(|w| w.null(), "$-1|", "_|");
+        check(|w| w.null_array(), "*-1|", "_|");
+        check(|w| w.array(123), "*123|", "*123|");
+        check(|w| w.map(50), "*100|", "%50|");
+        check(|w| w.set(10), "*10|", "~10|");
+        check(|w| w.push(3), "*3|", ">3|");
+        check(|w| w.double(1e20), "$5|1e+20|", ",1e+20|");
+        check(|w| w.double(f64::NEG_INFINITY), "$4|-inf|", ",-inf|");
+        check(|w| w.boolean(true), ":1|", "#t|");
+        check(|w| w.boolean(false), ":0|", "#f|");
+        check(
+            |w| w.big_number("1234567999999999999999999999999999999"),
+            "$37|1234567999999999999999999999999999999|",
+            "(1234567999999999999999999999999999999|",
+        );
+        check(|w| w.verbatim("txt", b"hi"), "$2|hi|", "=6|txt:hi|");
+        check(|w| w.raw(b"+X\r\n"), "+X|", "+X|");
+    }
+
+    #[test]
+    fn displayed_strings_count_their_bytes() {
+        for len in [0, 9, 10, 99, 100, 1000] {
+            let text = "x".repeat(len);
+            let expected = format!("${len}|{text}|");
+            check(|w| w.bulk_display(&text), &expected, &expected);
+        }
+    }
+
+    #[test]
+    fn deferred_headers_may_lie_within_each_other() {
+        let nested = |w: &mut Writer<'_>| {
+            let outer = w.deferred();
+            for _ in 0..12 {
+                let inner = w.deferred();
+                w.null();
+                w.ok();
+                w.finish_map(inner, 1);
+            }
+            let dropped = w.deferred();
+            w.integer(7);
+            w.cancel(dropped);
+            w.finish_array(outer, 12);
+        };
+        check(nested, &format!("*12|{}", "*2|$-1|+OK|".repeat(12)), &format!("*12|{}", "%1|_|+OK|".repeat(12)));
+    }
+
+    #[test]
+    #[should_panic(expected = "RESP3 only")]
+    fn attributes_need_resp3() {
+        Writer::new(&mut Vec::new(), Protocol::Resp2).attribute(1);
+    }
 }
