@@ -19,6 +19,8 @@ mod range;
 mod rank;
 mod scan;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use add::COMMANDS as ADD;
 pub use pop::COMMANDS as POP;
