@@ -168,9 +168,9 @@ mod tests {
         deadlines.seen(7, Some(20));
         assert_eq!((deadlines.due(8), deadlines.next), (None, 20));
         assert_eq!(deadlines.due(21), Some(7));
-        assert_eq!(deadlines.mean(), Some(12));
+        assert_eq!(deadlines.mean(), Some(6));
         deadlines.removed(5);
-        deadlines.changed(END - 1, Some(20), None, 4096);
-        assert_eq!(deadlines.count(), 0);
+        deadlines.changed(END - 1, Some(7), None, 4096);
+        assert_eq!((deadlines.count(), deadlines.mean()), (0, None));
     }
 }
