@@ -35,7 +35,7 @@ use config::EngineConfig;
 use ctx::{CmdResult, Ctx, Outcome};
 use effects::{Effects, EventClass};
 use error::CommandError;
-use keyspace::{Db, Keyspaces, Setting};
+use keyspace::{Db, Keyspaces, STALLING_PARTS, Setting};
 use registry::Registry;
 use resp::Protocol;
 use resp::writer::Writer;
@@ -135,12 +135,7 @@ impl Engine {
     }
 
     fn setting(&self, now: UnixMs) -> Setting {
-        Setting {
-            now,
-            access_clock: self.config.access_clock,
-            interest: self.effects.interest,
-            keeps_waste: self.config.lazy_server_del || self.config.lazy_expire,
-        }
+        Setting { now, access_clock: self.config.access_clock, interest: self.effects.interest, keeps_waste: true }
     }
 
     /// Removes keys of one database whose time has passed, at most `budget` of them; returns how many.
@@ -169,7 +164,9 @@ impl Engine {
 
     #[cold]
     fn collect_all_notes(&mut self, db: usize) {
-        self.effects.free_later.append(&mut self.dbs[db].waste.garbage);
+        let lazy = self.config.lazy_server_del || self.config.lazy_expire;
+        let waste = self.dbs[db].waste.garbage.drain(..);
+        self.effects.free_later.extend(waste.filter(|garbage| lazy || garbage.parts() > STALLING_PARTS));
         let notes = &mut self.dbs[db].notes;
         let removal: &[u8] = if self.config.lazy_expire { b"UNLINK" } else { b"DEL" };
         self.expired_keys += notes.expired.len() as u64;

@@ -12,6 +12,7 @@ use crate::effects::EventClass;
 use crate::error::CommandError;
 use crate::keyspace::{Expiry, PREFETCH_KEYS};
 use crate::types::string::StrRef;
+use crate::types::{Str, Value};
 use resp::number::LongDouble;
 
 /// The declarations.
@@ -80,7 +81,7 @@ const SET: Command = Command {
     flags: Flags::WRITE.and(Flags::DENYOOM),
     group: Group::String,
     keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE).and(KeyFlags::VARIABLE_FLAGS))
-        .notes("RW and ACCESS due to the optional `GET` argument")],
+        .notes("Reads only with GET.")],
     since: "1.0.0",
     history: &[
         ("2.6.12", "EX, PX, NX and XX."),
@@ -766,7 +767,8 @@ fn incrbyfloat(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         return Err(CommandError::NanOrInfinity);
     }
     let text = sum.to_string();
-    ctx.db.set_string(key, text.as_bytes(), Expiry::Keep);
+    // As bytes even when it is whole: Redis shows such a value as `embstr`.
+    ctx.db.insert(key, Value::String(Str::Bytes(text.as_bytes().to_vec())), Expiry::Keep);
     ctx.effects.changed(EventClass::STRING, "incrbyfloat", key, 1);
     // The sum is propagated, so that other floating point hardware cannot give another one.
     ctx.effects.propagate_instead(&[b"SET", key, text.as_bytes(), b"KEEPTTL"]);

@@ -121,6 +121,9 @@ impl Garbage {
 /// Values of more parts than this are worth another thread's while.
 pub const PARTS_MIN: usize = 64;
 
+/// Values of more parts than this would stall everybody while they are freed: another thread does it in any case.
+pub const STALLING_PARTS: usize = 50_000;
+
 /// Where values of many parts go that were replaced or have expired. By default they are freed at once.
 #[derive(Debug, Default)]
 pub struct Waste {
@@ -598,7 +601,18 @@ impl Db {
         key: &[u8],
         f: impl FnOnce(Option<StrRef<'_>>) -> Result<i64, CommandError>,
     ) -> Result<i64, CommandError> {
-        let n = f(self.string_for_write(key)?)?;
+        let access = self.access();
+        let n = match self.live_write(key) {
+            Some(mut place) => {
+                let n = f(Some(str_ref(place.get().string().ok_or(CommandError::WrongType)?)))?;
+                if place.get_mut().set_in_place(StoredStr::Int(n)) {
+                    access.note(place.into_mut());
+                    return Ok(n);
+                }
+                n
+            }
+            None => f(None)?,
+        };
         self.set_integer(key, n, Expiry::Keep);
         Ok(n)
     }

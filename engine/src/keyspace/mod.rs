@@ -4,7 +4,10 @@ mod clock;
 mod db;
 mod deadlines;
 
-pub use db::{CollectionRef, Db, Expiry, Garbage, Mut, Notes, PARTS_MIN, PREFETCH_KEYS, Ref, StrBuf, ValueRef, Waste};
+pub use db::{
+    CollectionRef, Db, Expiry, Garbage, Mut, Notes, PARTS_MIN, PREFETCH_KEYS, Ref, STALLING_PARTS, StrBuf, ValueRef,
+    Waste,
+};
 
 use crate::config::AccessClock;
 use crate::effects::Interest;

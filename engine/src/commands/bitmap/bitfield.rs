@@ -6,6 +6,7 @@ use crate::command::{Arg, Arity, Command, Flags, Group, KeyFlags, KeySpec};
 use crate::ctx::{CmdResult, Ctx, Outcome};
 use crate::effects::EventClass;
 use crate::error::CommandError;
+use crate::types::string::StrRef;
 
 pub(super) const BITFIELD: Command = Command {
     name: "bitfield",
@@ -180,6 +181,12 @@ enum Action {
     IncrBy(i64),
 }
 
+impl Action {
+    fn writes(self) -> bool {
+        !matches!(self, Action::Get)
+    }
+}
+
 #[derive(Copy, Clone, Debug)]
 struct Operation {
     action: Action,
@@ -215,13 +222,13 @@ fn parse(ctx: &Ctx<'_>, args: &mut Args<'_>, readonly: bool) -> Result<Vec<Opera
         let offset = offset(ctx, args.next()?, field)?;
         let action = match action {
             Action::Get => Action::Get,
-            _ if readonly => {
-                return Err(CommandError::Text("ERR BITFIELD_RO only supports the GET subcommand"));
-            }
             Action::Set(_) => Action::Set(args.i64()?),
             Action::IncrBy(_) => Action::IncrBy(args.i64()?),
         };
         operations.push(Operation { action, field, offset, overflow });
+    }
+    if readonly && operations.iter().any(|operation| operation.action.writes()) {
+        return Err(CommandError::Text("ERR BITFIELD_RO only supports the GET subcommand"));
     }
     Ok(operations)
 }
@@ -239,17 +246,18 @@ fn offset(ctx: &Ctx<'_>, text: &[u8], field: Field) -> Result<u64, CommandError>
 fn bitfield(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let key = args.next()?;
     let operations = parse(ctx, args, false)?;
-    if operations.iter().all(|operation| matches!(operation.action, Action::Get)) {
+    let writes = operations.iter().filter(|operation| operation.action.writes());
+    let Some(end) = writes.map(|operation| operation.field.end(operation.offset)).max() else {
         return read_only(ctx, key, &operations);
-    }
-    // Before anything is written to the reply: the type.
-    let mut exists = ctx.db.string_for_write(key)?.is_some();
-    let mut changes = 0;
+    };
+    // The string grows to hold all that is written, even what then fails: later requests see its length.
+    let len = ctx.db.string_for_write(key)?.map(StrRef::len);
+    let mut buffer = ctx.db.string_buffer(key)?;
+    buffer.grow(end);
+    let (mut changes, mut grown) = (0, len.is_none_or(|len| len < end));
     ctx.out.array(operations.len());
     for Operation { action, field, offset, overflow } in operations {
-        let mut digits = itoa::Buffer::new();
-        let text = ctx.db.string_for_write(key)?.map_or(&b""[..], |value| value.text(&mut digits));
-        let (before, len) = (field.read(text, offset), text.len());
+        let before = field.read(buffer.bytes(), offset);
         let after = match action {
             Action::Get => {
                 ctx.out.integer(before as i64);
@@ -262,17 +270,16 @@ fn bitfield(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
             ctx.out.null();
             continue;
         };
-        if after != before || !exists || len < field.end(offset) {
-            let mut buffer = ctx.db.string_buffer(key)?;
-            buffer.grow(field.end(offset));
+        if after != before || grown {
             field.write(buffer.bytes_mut(), offset, after);
             changes += 1;
-            exists = true;
         }
         ctx.out.integer(if matches!(action, Action::Set(_)) { before as i64 } else { after as i64 });
     }
-    if changes > 0 {
-        ctx.effects.changed(EventClass::STRING, "setbit", key, changes);
+    // Growing counts even when nothing was written: replicas must have the same string.
+    grown &= changes == 0;
+    if changes > 0 || grown {
+        ctx.effects.changed(EventClass::STRING, "setbit", key, changes.max(1));
     }
     Ok(Outcome::Done)
 }
@@ -316,7 +323,7 @@ mod tests {
             BITFIELD k INCRBY i8 #1 127 INCRBY i8 #1 1              => [:127, :-128]
             BITFIELD k GET i64 0             => [:7241788200811757568]
             BITFIELD none OVERFLOW FAIL INCRBY u2 0 5 => [nil]
-            EXISTS none                      => :0
+            EXISTS none                      => :1
             BITFIELD z SET u8 0 0            => [:0]
               > BITFIELD z SET u8 0 0
             BITFIELD_RO k GET u8 0 GET u8 4294967295 => [:100, :0]

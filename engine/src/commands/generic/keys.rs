@@ -7,7 +7,7 @@ use crate::ctx::{CmdResult, Ctx, Outcome};
 use crate::effects::EventClass;
 use crate::error::CommandError;
 use crate::glob;
-use crate::keyspace::{CollectionRef, Db, Expiry, PARTS_MIN, ValueRef};
+use crate::keyspace::{CollectionRef, Db, Expiry, Garbage, PARTS_MIN, STALLING_PARTS, ValueRef};
 use crate::time::UnixMs;
 use crate::types::string::StrRef;
 use crate::types::{Hash, Kind, List, Set, Str, Value, Zset};
@@ -71,13 +71,11 @@ fn delete(ctx: &mut Ctx<'_>, args: &mut Args<'_>, lazy: bool) -> CmdResult {
     Ok(Outcome::Done)
 }
 
-/// A value of so many parts would stall everybody while it is freed: it is freed elsewhere even by DEL.
-const STALLING_PARTS: usize = 50_000;
-
-/// Removes a key; its value is freed elsewhere when `lazy` and worth it. Returns whether it was there.
+/// Removes a key; its value is freed elsewhere when `lazy` and worth it, or when it would stall everybody. Returns whether
+/// it was there.
 pub(crate) fn remove(ctx: &mut Ctx<'_>, key: &[u8], lazy: bool) -> bool {
     let Some(old) = ctx.db.delete(key) else { return false };
-    if old.parts() > if lazy { PARTS_MIN } else { STALLING_PARTS } {
+    if is_for_others(&old, lazy) {
         ctx.effects.free_later.push(old);
     }
     true
@@ -104,6 +102,11 @@ fn exists(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let found = args.take_rest().iter().filter(|key| kind_untouched(ctx.db, key).is_some()).count();
     ctx.out.integer(found as i64);
     Ok(Outcome::Done)
+}
+
+/// Whether a value is to be freed elsewhere.
+fn is_for_others(old: &Garbage, lazy: bool) -> bool {
+    old.parts() > if lazy { PARTS_MIN } else { STALLING_PARTS }
 }
 
 /// The type of the value at `key`: counted as a read, but the access clock stays.
@@ -264,8 +267,9 @@ fn rename_key(ctx: &mut Ctx<'_>, from: &[u8], to: &[u8], replace: bool) -> Resul
     }
     let lazy = ctx.config.lazy_server_del;
     remove(ctx, to, lazy);
+    let raw = is_raw(ctx.db, from);
     let (value, deadline) = ctx.db.remove(from).expect("it was just there");
-    ctx.db.insert(to, value, expiry(deadline));
+    put(ctx.db, to, value, deadline, raw);
     ctx.effects.touch(from);
     ctx.effects.touch(to);
     ctx.effects.event(EventClass::GENERIC, "rename_from", from);
@@ -274,8 +278,17 @@ fn rename_key(ctx: &mut Ctx<'_>, from: &[u8], to: &[u8], replace: bool) -> Resul
     Ok(true)
 }
 
-fn expiry(deadline: Option<UnixMs>) -> Expiry {
-    deadline.map_or(Expiry::Clear, Expiry::At)
+/// Puts a value that was at another place; a `raw` string stays one.
+fn put(db: &mut Db, key: &[u8], value: Value, deadline: Option<UnixMs>, raw: bool) {
+    db.insert(key, value, deadline.map_or(Expiry::Clear, Expiry::At));
+    if raw && !is_raw(db, key) {
+        db.string_buffer(key).expect("a raw value is a string");
+    }
+}
+
+/// Whether the value is a string that OBJECT ENCODING calls `raw`.
+fn is_raw(db: &mut Db, key: &[u8]) -> bool {
+    db.encoding(key) == Some("raw")
 }
 
 const COPY: Command = Command {
@@ -315,7 +328,7 @@ fn copy(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     if same_db && from == to {
         return Err(SAME_OBJECT);
     }
-    let config = ctx.config;
+    let (config, raw) = (ctx.config, is_raw(ctx.db, from));
     let Some(value) = ctx.db.read_any(from).map(|value| duplicate(value, config)) else {
         ctx.out.integer(0);
         return Ok(Outcome::Done);
@@ -328,11 +341,9 @@ fn copy(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
             return Ok(Outcome::Done);
         }
         let old = target.delete(to);
-        if ctx.config.lazy_server_del {
-            ctx.effects.free_later.extend(old);
-        }
+        ctx.effects.free_later.extend(old.filter(|old| is_for_others(old, ctx.config.lazy_server_del)));
     }
-    target.insert(to, value, expiry(deadline));
+    put(target, to, value, deadline, raw);
     ctx.effects.dirty += 1;
     ctx.effects.touch_in(index, to);
     ctx.effects.event_in(index, EventClass::GENERIC, "copy_to", to);
@@ -367,8 +378,9 @@ fn move_key(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         ctx.out.integer(0);
         return Ok(Outcome::Done);
     }
+    let raw = is_raw(ctx.db, key);
     let (value, deadline) = ctx.db.remove(key).expect("it was just there");
-    target.insert(key, value, expiry(deadline));
+    put(target, key, value, deadline, raw);
     ctx.effects.dirty += 1;
     ctx.effects.touch_in(here, key);
     ctx.effects.touch_in(index, key);
@@ -449,6 +461,23 @@ mod tests {
     }
 
     #[test]
+    fn large_values_are_handed_out_in_any_case() {
+        let mut scenario = Scenario::new();
+        for (size, handed_out) in [(1000, 0), (60_000, 1)] {
+            for remove in ["DEL z", "RENAME s z", "COPY s z REPLACE", "SORT none STORE z", "SET z 1", "EXPIRE z 0"] {
+                scenario.check("DEL z => :0\n SET s 1 => +OK");
+                for first in (0..size).step_by(1024) {
+                    let members = (first..size.min(first + 1024)).map(|n| format!(" {n} {n}")).collect::<String>();
+                    scenario.line(&format!("ZADD z{members}"));
+                }
+                scenario.line(remove);
+                assert_eq!(scenario.engine.effects.free_later.len(), handed_out, "{remove} of {size}");
+                scenario.line("DEL z");
+            }
+        }
+    }
+
+    #[test]
     fn keys_match_and_leave_out_what_has_expired() {
         check(
             r#"
@@ -506,6 +535,12 @@ mod tests {
             COPY s s DB x            => -ERR value is not an integer or out of range
             COPY s s FOO             => -ERR syntax error
             COPY none t REPLACE      => :0
+            APPEND r x               => :1
+            APPEND r y               => :2
+            COPY r q                 => :1
+            OBJECT ENCODING q        => "raw"
+            RENAME q p               => +OK
+            OBJECT ENCODING p        => "raw"
             RPUSH l a b              => :2
             COPY l l DB 3            => :1
               ! new l@3, copy_to l@3
