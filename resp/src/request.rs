@@ -360,6 +360,10 @@ impl Decoder {
             self.scanned = line.len();
             return if line.len() > len_max { Err(TooLong) } else { Ok(None) };
         };
+        // Also when the end is there: what is too long must not depend on how it arrives.
+        if end > len_max {
+            return Err(TooLong);
+        }
         if end + 1 >= line.len() {
             self.scanned = end;
             return Ok(None);
@@ -529,6 +533,10 @@ mod tests {
         assert_eq!(decode(&with(b"*")), Err(ProtocolError::TooBigCountLine));
         assert_eq!(decode(&with(b"*1\r\n$")), Err(ProtocolError::TooBigLengthLine));
         assert_eq!(decode(&long[..INLINE_BYTES_MAX]), Ok(Decoded::Incomplete { want: 0 }));
+        // The end of the line makes no difference.
+        assert_eq!(decode(&[&with(b""), &b"\r\n"[..]].concat()), Err(ProtocolError::TooBigInline));
+        assert_eq!(decode(&[&with(b"*"), &b"\r"[..]].concat()), Err(ProtocolError::TooBigCountLine));
+        assert_eq!(decode(&[&with(b"*1\r\n$"), &b"\r\n"[..]].concat()), Err(ProtocolError::TooBigLengthLine));
     }
 
     #[test]
