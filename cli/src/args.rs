@@ -83,6 +83,8 @@ pub(crate) enum Mode {
     Stat,
     Pipe,
     BigKeys,
+    /// Run the script of this file.
+    Eval,
     /// An option that redis-cli has and we do not have yet.
     Missing(&'static str),
 }
@@ -122,6 +124,8 @@ pub(crate) struct Options {
     pub(crate) count: i64,
     /// Seconds that `--pipe` waits for the last reply; 0: for ever.
     pub(crate) pipe_timeout: u64,
+    /// The file of `--eval`.
+    pub(crate) eval: Vec<u8>,
     pub(crate) command: Vec<Vec<u8>>,
 }
 
@@ -151,6 +155,7 @@ impl Default for Options {
             pattern: None,
             count: 10,
             pipe_timeout: 30,
+            eval: Vec::new(),
             command: Vec::new(),
         }
     }
@@ -315,7 +320,6 @@ const MISSING: &[&str] = &[
     "--top",
     "--hotkeys",
     "--intrinsic-latency",
-    "--eval",
     "--ldb",
     "--ldb-sync-mode",
     "--cluster",
@@ -384,8 +388,7 @@ pub(crate) fn parse(
             b"--bigkeys" => options.mode = Mode::BigKeys,
             _ => {
                 if let Some(name) = MISSING.iter().find(|name| name.as_bytes() == option.as_slice()) {
-                    options.mode = Mode::Missing(name);
-                    return Ok(options);
+                    return Ok(Options { mode: Mode::Missing(name), auth_warning: false, ..options });
                 }
                 if last {
                     return unknown();
@@ -428,6 +431,10 @@ pub(crate) fn parse(
                             String::from_utf8_lossy(value)
                         ),
                     },
+                    b"--eval" => {
+                        options.mode = Mode::Eval;
+                        options.eval = value.clone();
+                    }
                     b"--pattern" => options.pattern = Some(value.clone()),
                     b"--quoted-pattern" => options.pattern = Some(unquote(value)?),
                     b"--count" => options.count = leading_integer(value),

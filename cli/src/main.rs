@@ -76,6 +76,7 @@ async fn run(mut options: Options, tty: bool) -> ExitCode {
         Mode::Stat => modes::stat::run(Session::new(options, tty)).await,
         Mode::Pipe => modes::pipe::run(Session::new(options, tty)).await,
         Mode::BigKeys => modes::bigkeys::run(Session::new(options, tty)).await,
+        Mode::Eval => modes::eval::run(options, tty).await,
         Mode::Missing(name) => {
             eprintln!("redis-cli-rs does not have {name} yet");
             ExitCode::FAILURE
@@ -94,9 +95,14 @@ async fn command(mut options: Options, tty: bool) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let words = std::mem::take(&mut options.command);
+    run_once(options, &words, tty).await
+}
+
+/// Runs one command as often as the options say.
+async fn run_once(options: Options, words: &[Vec<u8>], tty: bool) -> ExitCode {
     let repeat = options.repeat;
     let mut session = Session::new(options, tty);
-    match session.run(&words, repeat).await {
+    match session.run(words, repeat).await {
         Outcome::Done => ExitCode::SUCCESS,
         Outcome::ErrorReply if session.options.exit_on_error => ExitCode::FAILURE,
         Outcome::ErrorReply => ExitCode::SUCCESS,

@@ -74,12 +74,21 @@ pub(crate) fn text(value: &Value) -> Option<&[u8]> {
     }
 }
 
-/// The number of elements (pairs, for a map) of an aggregate; 0 for anything else.
-fn size(value: &Value) -> usize {
+/// Whether a map shows this value below its key instead of beside it: it takes several lines. (The key of a map of
+/// one pair is not looked at, which is redis-cli's own way.)
+fn goes_below(value: &Value) -> bool {
     match value.without_attributes() {
-        Value::Array(items) | Value::Set(items) | Value::Push(items) => items.len(),
-        Value::Map(pairs) => pairs.len(),
-        _ => 0,
+        Value::Array(items) | Value::Set(items) | Value::Push(items) => match items.as_slice() {
+            [] => false,
+            [item] => goes_below(item),
+            _ => true,
+        },
+        Value::Map(pairs) => match pairs.as_slice() {
+            [] => false,
+            [(_, value)] => goes_below(value),
+            _ => true,
+        },
+        _ => false,
     }
 }
 
@@ -125,7 +134,7 @@ fn standard_into(out: &mut Vec<u8>, value: &Value, prefix: &str) {
                 standard_into(out, key, &inner);
                 out.pop();
                 out.extend_from_slice(b" => ");
-                if size(value) > 1 {
+                if goes_below(value) {
                     out.push(b'\n');
                     out.extend_from_slice(inner.as_bytes());
                 }

@@ -8,6 +8,7 @@ use resp::Value;
 use crate::connection::{Connection, Error};
 
 pub(crate) mod bigkeys;
+pub(crate) mod eval;
 pub(crate) mod pipe;
 pub(crate) mod scan;
 pub(crate) mod stat;
