@@ -106,7 +106,8 @@ fn fill_clients(server: &Server, snapshot: &mut Snapshot) {
         maxclients: server.config.maxclients,
         client_recent_max_input_buffer: clients.iter().map(|client| client.query.capacity()).max().unwrap_or(0),
         client_recent_max_output_buffer: clients.iter().map(|client| client.output.capacity()).max().unwrap_or(0),
-        blocked_clients: server.blocked.len(),
+        // Those that CLIENT PAUSE holds back wait, too.
+        blocked_clients: server.blocked.len() + clients.iter().filter(|client| client.paused).count(),
         pubsub_clients: clients.iter().filter(|client| client.is_subscriber()).count(),
         watching_clients: clients.iter().filter(|client| !client.watched.is_empty()).count(),
         clients_in_timeout_table: server.blocked.with_deadline(),

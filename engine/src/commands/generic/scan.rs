@@ -38,10 +38,10 @@ fn scan(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let db = &*ctx.db;
     let next = db.scan(cursor, options.count, |key, value| {
         let wanted = options.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(value.kind().as_str().as_bytes()));
-        if !wanted || !options.matches(key) {
+        if !options.matches(key) {
         } else if db.is_expired(key) {
             expired.push(key.into());
-        } else {
+        } else if wanted {
             reply.element().bulk(key);
         }
     });
