@@ -11,7 +11,12 @@ use crate::types::Kind;
 /// # Errors
 /// When it is no number, negative, or ends beyond the representable time.
 pub fn timeout(text: &[u8], now: UnixMs) -> Result<Option<UnixMs>, CommandError> {
-    let seconds = resp::number::parse_f64(text).ok_or(CommandError::TimeoutNotFloat)?;
+    let Some(seconds) = resp::number::parse_f64(text) else {
+        // A number beyond the doubles is out of range; anything else is none.
+        let number = std::str::from_utf8(text).ok().and_then(|text| text.parse::<f64>().ok());
+        let too_large = number.is_some_and(f64::is_infinite) && text.first().is_some_and(u8::is_ascii_digit);
+        return Err(if too_large { CommandError::TimeoutOutOfRange } else { CommandError::TimeoutNotFloat });
+    };
     let ms = (seconds * 1000.0).ceil();
     // 2^63 is exact as a double; anything from there on does not fit.
     if ms >= 9_223_372_036_854_775_808.0 {

@@ -5,10 +5,11 @@ use std::num::NonZeroI64;
 use resp::writer::Writer;
 
 use super::blocking;
+use super::elements::reply_elem;
 use crate::args::Args;
 use crate::command::{Arg, Arity, Command, Flags, Group, KeyFlags, KeySpec};
 use crate::ctx::{CmdResult, Ctx, Outcome, TimeoutReply};
-use crate::ds::listpack::{Elem, Side};
+use crate::ds::listpack::Side;
 use crate::ds::quicklist::{Direction, End};
 use crate::effects::EventClass;
 use crate::error::CommandError;
@@ -67,15 +68,6 @@ fn pop_event(end: End) -> &'static str {
     match end {
         End::Head => "lpop",
         End::Tail => "rpop",
-    }
-}
-
-/// Writes an element as a bulk reply.
-#[inline]
-fn reply_element(out: &mut Writer<'_>, element: Elem<'_>) {
-    match element {
-        Elem::Int(n) => out.bulk_integer(n),
-        Elem::Str(bytes) => out.bulk(bytes),
     }
 }
 
@@ -237,7 +229,7 @@ fn pop(ctx: &mut Ctx<'_>, args: &mut Args<'_>, end: End) -> CmdResult {
             ctx.out.null();
             return Ok(Outcome::Done);
         };
-        list.pop_with(end, ctx.config, |element| reply_element(&mut ctx.out, element));
+        list.pop_with(end, ctx.config, |element| reply_elem(&mut ctx.out, element));
         let emptied = list.is_empty();
         drop(list);
         popped(ctx, key, end, 1, emptied);
@@ -268,8 +260,8 @@ fn pop_many(
 ) -> bool {
     let len = list.len();
     match end {
-        End::Head => list.for_range(0, count, |element| reply_element(out, element)),
-        End::Tail => list.for_range_back(len.saturating_sub(1), count, |element| reply_element(out, element)),
+        End::Head => list.for_range(0, count, |element| reply_elem(out, element)),
+        End::Tail => list.for_range_back(len.saturating_sub(1), count, |element| reply_elem(out, element)),
     }
     let start = if end == End::Head { 0 } else { len - count };
     list.delete_range(start, count, config);
@@ -318,7 +310,7 @@ fn lindex(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     };
     let index = args.i64()?;
     let found = resolve_index(index, list.len())
-        .and_then(|index| list.get_with(index, |element| reply_element(&mut ctx.out, element)));
+        .and_then(|index| list.get_with(index, |element| reply_elem(&mut ctx.out, element)));
     if found.is_none() {
         ctx.out.null();
     }
@@ -422,7 +414,7 @@ fn lrange(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     ctx.out.array(count);
     if count > 0 {
         ctx.out.buffer().reserve(count.min(RESERVED_MAX) * 16);
-        list.for_range(start, count, |element| reply_element(&mut ctx.out, element));
+        list.for_range(start, count, |element| reply_elem(&mut ctx.out, element));
     }
     Ok(Outcome::Done)
 }
@@ -789,7 +781,7 @@ fn blocking_pop(ctx: &mut Ctx<'_>, args: &mut Args<'_>, end: End) -> CmdResult {
         let Some(mut list) = ctx.db.write::<List>(key)? else { continue };
         ctx.out.array(2);
         ctx.out.bulk(key);
-        list.pop_with(end, ctx.config, |element| reply_element(&mut ctx.out, element));
+        list.pop_with(end, ctx.config, |element| reply_elem(&mut ctx.out, element));
         let emptied = list.is_empty();
         drop(list);
         popped(ctx, key, end, 1, emptied);
