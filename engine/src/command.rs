@@ -222,6 +222,8 @@ bitflags! {
         const RUNS_IN_MULTI = 1 << 21;
         /// Allowed to a RESP2 client that has subscribed (PING, SUBSCRIBE, QUIT, RESET).
         const RUNS_SUBSCRIBED = 1 << 22;
+        /// Some of its arguments are secrets: neither the slow log nor MONITOR shows them.
+        const SECRETS = 1 << 23;
     }
 }
 

@@ -35,7 +35,7 @@ pub const REDIS_VERSION: &str = "8.0.6";
 ///
 /// # Errors
 /// When it cannot start: an address is taken, the system refuses a thread.
-pub fn run(config: config::Config) -> std::io::Result<()> {
+pub fn run(config: config::Config, registry: exec::Registry) -> std::io::Result<()> {
     log::set_role(log::Role::Primary);
     startup::show_logo(&config);
     if let Err(reason) = startup::allow_descriptors(&config) {
@@ -62,7 +62,7 @@ pub fn run(config: config::Config) -> std::io::Result<()> {
         tracing::info!("Ready to accept connections unix");
     }
     memory::note_startup();
-    let mut server = server::Server::new(server::Parts { config, listeners, poll, control, bio, seed });
+    let mut server = server::Server::new(server::Parts { config, registry, listeners, poll, control, bio, seed });
     tick::Tick::default().run(&mut server)
 }
 

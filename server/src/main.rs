@@ -53,13 +53,13 @@ fn run(options: &Options) -> ExitCode {
     }
     log::install();
     let loaded = options.load().and_then(|config| match log::configure(&config) {
-        Ok(()) => Ok(config),
+        Ok(()) => server::commands::registry(&config).map(|registry| (config, registry)),
         Err(error) => {
             Err(LoadError::Whole { reason: format!("Can't open the log file: {}", error_text(&error)).into() })
         }
     });
-    let config = match loaded {
-        Ok(config) => config,
+    let (config, registry) = match loaded {
+        Ok(loaded) => loaded,
         Err(error) => {
             eprintln!("{error}");
             return ExitCode::FAILURE;
@@ -75,7 +75,7 @@ fn run(options: &Options) -> ExitCode {
     let pidfile = startup::Pidfile::write(&config);
     // The log has said why.
     let _ = oom::apply(&config, oom::Victim::Primary);
-    let ended = server::run(config);
+    let ended = server::run(config, registry);
     drop(pidfile);
     match ended {
         Ok(()) => ExitCode::SUCCESS,

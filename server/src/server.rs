@@ -121,6 +121,8 @@ pub struct Server {
 pub struct Parts {
     /// The configuration.
     pub config: Config,
+    /// Every command: see [`crate::commands::registry`].
+    pub registry: Registry,
     /// Listening sockets, registered with `poll` under their index.
     pub listeners: Vec<Listener>,
     /// The epoll set.
@@ -137,8 +139,7 @@ impl Server {
     /// Puts a server together. The process' hash seed is set by the caller.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { config, listeners, poll, control, bio, seed } = parts;
-        let registry = crate::commands::registry(&config);
+        let Parts { config, registry, listeners, poll, control, bio, seed } = parts;
         let clock = Clock::default();
         let mut engine = Engine::new(config.engine_config(), seed[0]);
         let mut rng = engine::rng::Rng::new(seed[1] ^ seed[2].rotate_left(32));

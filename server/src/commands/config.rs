@@ -62,7 +62,7 @@ fn get(call: &mut Call<'_>, args: &mut Args<'_>) -> CmdResult {
 const SET: HostCommand = HostCommand {
     name: "set",
     arity: Arity::AtLeast(4),
-    flags: ADMIN,
+    flags: ADMIN.and(Flags::SECRETS),
     group: Group::Server,
     since: "2.0.0",
     history: &[("7.0.0", "Added the ability to set multiple parameters in one call.")],

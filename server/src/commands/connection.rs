@@ -122,7 +122,8 @@ const AUTH: HostCommand = HostCommand {
         .and(Flags::STALE)
         .and(Flags::FAST)
         .and(Flags::NO_AUTH)
-        .and(Flags::ALLOW_BUSY),
+        .and(Flags::ALLOW_BUSY)
+        .and(Flags::SECRETS),
     group: Group::Connection,
     since: "1.0.0",
     history: &[("6.0.0", "Takes a user name.")],
@@ -183,7 +184,8 @@ const HELLO: HostCommand = HostCommand {
         .and(Flags::STALE)
         .and(Flags::FAST)
         .and(Flags::NO_AUTH)
-        .and(Flags::ALLOW_BUSY),
+        .and(Flags::ALLOW_BUSY)
+        .and(Flags::SECRETS),
     group: Group::Connection,
     since: "6.0.0",
     history: &[("6.2.0", "The protocol version may be left out: then the connection stays as it is.")],

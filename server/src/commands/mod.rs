@@ -17,9 +17,11 @@ use engine::Engine;
 use engine::command::Command;
 
 use crate::config::Config;
+use crate::config::parse::LoadError;
 use crate::exec::{Call, HostFn, Registry, Run};
 use engine::ctx::{CmdResult, Outcome};
 use engine::error::CommandError;
+use engine::registry::RenameError;
 
 /// A declaration whose handler needs the server.
 pub type HostCommand = Command<HostFn>;
@@ -40,9 +42,11 @@ const FAMILIES: &[&[&HostCommand]] = &[
     memory::COMMANDS,
 ];
 
-/// Every command of the engine and of the server.
-#[must_use]
-pub fn registry(_config: &Config) -> Registry {
+/// Every command of the engine and of the server, under the names that `rename-command` gives them.
+///
+/// # Errors
+/// A `rename-command` line that names no command, or gives a name that is taken.
+pub fn registry(config: &Config) -> Result<Registry, LoadError> {
     let mut registry = Registry::default();
     for command in Engine::declarations() {
         registry.add(command, Run::Data);
@@ -50,7 +54,17 @@ pub fn registry(_config: &Config) -> Registry {
     for command in FAMILIES.iter().copied().flatten() {
         registry.add(command, Run::Host);
     }
-    registry
+    for rename in &config.origin.renamed {
+        let to = Some(&rename.to[..]).filter(|name| !name.is_empty());
+        registry.rename(&rename.from, to).map_err(|error| LoadError::Line {
+            at: rename.at.clone(),
+            reason: match error {
+                RenameError::Unknown => "No such command in rename-command".into(),
+                RenameError::Taken => "Target command name already exists".into(),
+            },
+        })?;
+    }
+    Ok(registry)
 }
 
 /// The reply of a HELP subcommand: each subcommand with what it does.

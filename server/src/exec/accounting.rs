@@ -2,6 +2,7 @@
 
 use engine::command::Flags;
 
+use crate::config::change::is_secret;
 use crate::server::Server;
 use crate::session::ClientId;
 
@@ -36,8 +37,25 @@ impl Server {
             let Some(client) = self.clients.get(id) else { return };
             let name = client.name.as_deref().unwrap_or_default().to_vec();
             let peer = client.socket.peer(&unix_path);
+            let argv = &self.without_secrets(command, argv)[..];
             self.slowlog.add(now.secs(), micros, argv, peer, name, self.config.slowlog_max_len);
         }
+    }
+
+    /// The words of a request as others may see them.
+    fn without_secrets<'a>(&self, command: usize, argv: &[&'a [u8]]) -> Vec<&'a [u8]> {
+        let entry = self.registry.get(command);
+        let mut shown = argv.to_vec();
+        if entry.command.flags.contains(Flags::SECRETS) {
+            // A subcommand (CONFIG SET) has secrets among its arguments; the others are nothing but secrets.
+            let first = if entry.parent.is_some() { 2 } else { 1 };
+            for (index, word) in shown.iter_mut().enumerate().skip(first) {
+                if entry.parent.is_none() || is_secret(&argv[first..], index - first) {
+                    *word = b"(redacted)";
+                }
+            }
+        }
+        shown
     }
 
     /// Tells those who run MONITOR about a command.
@@ -54,7 +72,7 @@ impl Server {
             crate::net::socket::Socket::Tcp(_) => client.socket.peer(&unix_path),
         };
         let mut line = format!("{}.{:06} [{} {from}]", micros / 1_000_000, micros % 1_000_000, client.db);
-        for word in argv {
+        for word in self.without_secrets(command, argv) {
             line.push(' ');
             line.push_str(&resp::inline::quote(word));
         }
