@@ -24,8 +24,9 @@ const READ_MAX: usize = 64 * 1024;
 /// A query buffer that grew for a large request beyond this is not kept.
 const KEEP_MAX: usize = 64 * 1024;
 
-/// Requests whose keys are prefetched ahead of their execution.
-const PREFETCH_MAX: usize = 64;
+/// Requests of one pipeline whose keys are prefetched together: what the processor can have under way, and what still
+/// is in the cache when its turn comes.
+const PREFETCH_AHEAD: usize = 16;
 
 /// Words of a request that are kept on the stack.
 type Argv<'a> = SmallVec<[&'a [u8]; 16]>;
@@ -208,20 +209,18 @@ impl Tick {
         server.resume_later(id);
     }
 
-    /// Brings the memory of the first keys close: first the buckets, then the entries.
-    fn prefetch(&self, server: &mut Server) {
+    /// Brings the memory of each client's first key close: first the buckets, then the entries. The keys of a longer
+    /// pipeline follow while it runs.
+    fn prefetch(&self, server: &Server) {
         if self.requests.len() < 2 {
             return;
         }
-        let keys: SmallVec<[(u32, u64); PREFETCH_MAX]> = self
+        let keys: SmallVec<[(u32, u64); CLIENTS_PER_BATCH]> = self
             .requests
-            .iter()
-            .filter(|request| request.count > 1 && request.inline.is_none())
-            .take(PREFETCH_MAX)
-            .filter_map(|request| {
-                let client = server.clients.get(request.client)?;
-                let key = self.spans[request.first + 1].of(&client.query);
-                Some((client.db, engine::ds::hash::hash(key)))
+            .chunk_by(|a, b| a.client == b.client)
+            .filter_map(|requests| {
+                let client = server.clients.get(requests[0].client)?;
+                Some((client.db, requests[0].key_hash(&self.spans, &client.query)?))
             })
             .collect();
         for &(db, hash) in &keys {
@@ -231,6 +230,23 @@ impl Tick {
             server.engine.dbs[db as usize].prefetch_entry(hash);
         }
     }
+}
+
+impl Request {
+    /// The hash of the first word behind the name: the key, for most commands.
+    fn key_hash(&self, spans: &[Span], query: &[u8]) -> Option<u64> {
+        let has_key = self.count > 1 && self.inline.is_none();
+        has_key.then(|| engine::ds::hash::hash(spans[self.first + 1].of(query)))
+    }
+}
+
+/// Brings the memory of the keys of one client's next requests close.
+fn prefetch_ahead(server: &Server, db: u32, requests: &[Request], spans: &[Span], query: &[u8]) {
+    let db = &server.engine.dbs[db as usize];
+    let hashes: SmallVec<[u64; PREFETCH_AHEAD]> =
+        requests.iter().take(PREFETCH_AHEAD).filter_map(|request| request.key_hash(spans, query)).collect();
+    hashes.iter().for_each(|&hash| db.prefetch_bucket(hash));
+    hashes.iter().for_each(|&hash| db.prefetch_entry(hash));
 }
 
 /// Reads what has arrived from a client; returns whether there may be something to run.
@@ -287,10 +303,15 @@ fn run_requests(server: &mut Server, id: ClientId, requests: &mut [Request], spa
     let mut query = std::mem::take(&mut server.clients.running(id).query);
     let mut done = 0;
     let mut ran = 0;
-    for request in requests.iter_mut() {
+    for index in 0..requests.len() {
         if !server.clients.running(id).can_run() {
             break;
         }
+        if index % PREFETCH_AHEAD == 0 && requests.len() > 1 {
+            let db = server.clients.running(id).db;
+            prefetch_ahead(server, db, &requests[index..], spans, &query);
+        }
+        let request = &mut requests[index];
         if let Some(error) = request.error.take() {
             protocol_error(server, id, &error, &query);
             done = query.len();
