@@ -271,11 +271,18 @@ impl Effects {
         self.touched.iter().map(|&(db, key)| (db as usize, self.load(key)))
     }
 
+    /// Whether there are commands to propagate besides the received one.
+    #[must_use]
+    #[inline]
+    pub fn has_commands(&self) -> bool {
+        !self.commands.is_empty()
+    }
+
     /// The commands to propagate besides the received one: (order, database, argv).
-    pub fn commands(&self) -> impl Iterator<Item = (Order, usize, Vec<&[u8]>)> {
+    pub fn commands(&self) -> impl Iterator<Item = (Order, usize, impl ExactSizeIterator<Item = &[u8]>)> {
         self.commands.iter().map(|rec| {
             let words = &self.words[rec.first as usize..(rec.first + rec.argc) as usize];
-            (rec.order, rec.db as usize, words.iter().map(|&word| self.load(word)).collect())
+            (rec.order, rec.db as usize, words.iter().map(|&word| self.load(word)))
         })
     }
 }

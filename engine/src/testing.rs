@@ -142,7 +142,7 @@ impl Scenario {
             effects
                 .commands()
                 .filter(move |&(order, ..)| order == wanted)
-                .map(|(_, _, argv)| show(&argv))
+                .map(|(_, _, argv)| show(&argv.collect::<Vec<_>>()))
                 .collect::<Vec<_>>()
         };
         let mut all = of(Order::Before);

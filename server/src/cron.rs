@@ -142,7 +142,7 @@ impl Server {
             loop {
                 let removed = self.engine.expire_step(db, now, EXPIRE_STEP);
                 if removed > 0 {
-                    self.apply_effects();
+                    self.apply_effects(&[], true);
                 }
                 let spent = self.clock.micros(start, self.clock.stamp());
                 if spent > budget.as_micros() as u64 {

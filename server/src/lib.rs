@@ -16,6 +16,7 @@ pub mod memory;
 pub mod net;
 pub mod oom;
 pub mod pool;
+pub mod propagation;
 pub mod pubsub;
 pub mod server;
 pub mod session;

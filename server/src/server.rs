@@ -83,8 +83,8 @@ pub struct Server {
     pub running: Option<ClientId>,
     /// Bytes pending and allocated in the query buffer of the client whose command runs.
     pub running_query: (usize, usize),
-    /// Inside of EXEC: waiting clients are served at its end.
-    pub in_unit: bool,
+    /// What is repeated by the append-only file and the replicas.
+    pub propagation: crate::propagation::Propagation,
     /// Messages to the running client that follow its reply.
     pub pending_push: Vec<u8>,
     /// The epoll set.
@@ -161,7 +161,7 @@ impl Server {
             pool: Pool::default(),
             running: None,
             running_query: (0, 0),
-            in_unit: false,
+            propagation: crate::propagation::Propagation::default(),
             pending_push: Vec::new(),
             poll,
             listeners,

@@ -859,7 +859,7 @@ mod tests {
             let reply = scenario.line("SPOP s 2500");
             let effects = &scenario.engine.effects;
             assert!(!effects.propagates_received());
-            let commands: Vec<_> = effects.commands().map(|(_, _, argv)| argv).collect();
+            let commands: Vec<_> = effects.commands().map(|(_, _, argv)| argv.collect::<Vec<_>>()).collect();
             let sizes: Vec<usize> = commands.iter().map(Vec::len).collect();
             assert_eq!(sizes, [1026, 1026, 454]);
             let mut named: Vec<&[u8]> = commands.iter().flat_map(|argv| &argv[2..]).copied().collect();

@@ -184,7 +184,7 @@ impl Server {
 
     /// Runs the commands of those who wait for the keys that became ready, until nothing more is ready.
     pub fn serve_ready_keys(&mut self) {
-        if self.in_unit {
+        if self.propagation.in_unit() {
             return;
         }
         while let Some(slot) = self.blocked.ready.pop_front() {

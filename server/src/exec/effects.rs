@@ -1,17 +1,22 @@
-//! Effects of a command → watches, blocked clients, keyspace events, the background thread; later the append-only
-//! file and the replicas. The only place that does so.
+//! Effects of a command → propagation, watches, blocked clients, keyspace events, the background thread. The only
+//! place that does so.
 
-use engine::effects::EventClass;
+use engine::effects::{EventClass, Order};
 
 use crate::bio::Garbage;
 use crate::server::Server;
 
 impl Server {
-    /// Applies what the last command caused.
+    /// Applies what the last command caused. `received` is that command, empty for a cycle of cron; `apart` says that
+    /// what it records are commands that have nothing to do with each other: keys that it happened upon had expired.
     #[inline]
-    pub fn apply_effects(&mut self) {
+    pub fn apply_effects(&mut self, received: &[&[u8]], apart: bool) {
         let effects = &mut self.engine.effects;
         self.stats.dirty += effects.dirty;
+        if effects.interest.propagation {
+            self.propagate(received, apart);
+        }
+        let effects = &mut self.engine.effects;
         for db in effects.free_dbs.drain(..) {
             self.bio.free(Garbage::Db(Box::new(db)));
         }
@@ -23,6 +28,46 @@ impl Server {
         if effects.has_records() {
             self.apply_records();
         }
+    }
+
+    /// Hands what the last command changes on to those who repeat it.
+    fn propagate(&mut self, received: &[&[u8]], apart: bool) {
+        let effects = &self.engine.effects;
+        let propagation = &mut self.propagation;
+        let received = Some(received).filter(|argv| !argv.is_empty() && effects.propagates_received());
+        if !effects.has_commands() {
+            if let Some(argv) = received {
+                propagation.command(effects.db(), argv.iter().copied());
+            }
+            return;
+        }
+        let of = |wanted| effects.commands().filter(move |&(order, ..)| order == wanted);
+        if !apart {
+            propagation.begin_unit();
+        }
+        for (_, db, argv) in of(Order::Before) {
+            propagation.command(db, argv);
+        }
+        if let Some(argv) = received {
+            propagation.command(effects.db(), argv.iter().copied());
+        }
+        for (_, db, argv) in of(Order::Instead) {
+            propagation.command(db, argv);
+        }
+        if !apart {
+            propagation.end_unit();
+        }
+    }
+
+    /// Opens a unit: what the commands up to its end change is repeated as a whole, and clients that wait are served
+    /// after it. Units may be opened within units; the outermost counts.
+    pub fn begin_unit(&mut self) {
+        self.propagation.begin_unit();
+    }
+
+    /// Closes a unit.
+    pub fn end_unit(&mut self) {
+        self.propagation.end_unit();
     }
 
     #[cold]
@@ -72,6 +117,6 @@ impl Server {
         let wanted = self.config.notify_keyspace_events;
         interest.events = if wanted.keyspace || wanted.keyevent { wanted.classes } else { EventClass::empty() };
         interest.touched = !self.watchers.is_empty() || !self.blocked.is_empty();
-        interest.propagation = false;
+        interest.propagation = self.propagation.is_wanted();
     }
 }

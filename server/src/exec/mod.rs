@@ -222,7 +222,7 @@ impl Server {
         out: &mut Vec<u8>,
     ) -> Option<Box<BlockOn>> {
         let entry = self.registry.get(command);
-        let run = entry.command.run;
+        let (run, flags) = (entry.command.run, entry.command.flags);
         let start = self.clock.stamp();
         if origin != Origin::Exec {
             self.clock.advance(start);
@@ -264,7 +264,7 @@ impl Server {
         if block.is_none() {
             self.account(id, command, argv, self.clock.micros(start, end), failed);
         }
-        self.apply_effects();
+        self.apply_effects(argv, flags.contains(Flags::TOUCHES_ARBITRARY_KEYS));
         block
     }
 }

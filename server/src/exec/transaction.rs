@@ -144,7 +144,7 @@ pub fn exec(call: &mut Call<'_>) -> Result<(), CommandError> {
         return Ok(());
     }
     call.out.array(transaction.queue.len());
-    server.in_unit = true;
+    server.begin_unit();
     for (command, argv) in transaction.queue.requests() {
         let block = server.execute(id, Origin::Exec, command, &argv, call.out.buffer());
         debug_assert!(block.is_none(), "nothing blocks inside a transaction");
@@ -154,7 +154,7 @@ pub fn exec(call: &mut Call<'_>) -> Result<(), CommandError> {
             call.out.set_protocol(protocol);
         }
     }
-    server.in_unit = false;
+    server.end_unit();
     // What EXEC itself causes was applied command by command.
     let db = server.clients.running(id).db as usize;
     server.engine.effects.begin(db);

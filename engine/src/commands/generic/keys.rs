@@ -166,7 +166,7 @@ fn touch(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 const KEYS: Command = Command {
     name: "keys",
     arity: Arity::Exactly(2),
-    flags: Flags::READONLY,
+    flags: Flags::READONLY.and(Flags::TOUCHES_ARBITRARY_KEYS),
     group: Group::Generic,
     acl: Acl::KEYSPACE.union(Acl::DANGEROUS),
     since: "1.0.0",
@@ -195,7 +195,7 @@ fn keys(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 const RANDOMKEY: Command = Command {
     name: "randomkey",
     arity: Arity::Exactly(1),
-    flags: Flags::READONLY,
+    flags: Flags::READONLY.and(Flags::TOUCHES_ARBITRARY_KEYS),
     group: Group::Generic,
     acl: Acl::KEYSPACE,
     since: "1.0.0",

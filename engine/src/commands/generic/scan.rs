@@ -11,7 +11,7 @@ pub const COMMANDS: &[&Command] = &[&SCAN];
 const SCAN: Command = Command {
     name: "scan",
     arity: Arity::AtLeast(2),
-    flags: Flags::READONLY,
+    flags: Flags::READONLY.and(Flags::TOUCHES_ARBITRARY_KEYS),
     group: Group::Generic,
     acl: Acl::KEYSPACE,
     since: "2.8.0",
