@@ -16,6 +16,7 @@ pub mod command;
 pub mod commands;
 pub mod config;
 pub mod ctx;
+pub mod direct;
 pub mod ds;
 pub mod effects;
 pub mod error;
@@ -112,6 +113,19 @@ impl Engine {
         may_block: bool,
         out: Writer<'_>,
     ) -> CmdResult {
+        self.within(db, now, may_block, out, |ctx| run(ctx, &mut Args::new(argv)))
+    }
+
+    /// Runs the body of an operation on `db`, which must exist, and collects its effects.
+    #[inline]
+    fn within<R>(
+        &mut self,
+        db: usize,
+        now: UnixMs,
+        may_block: bool,
+        out: Writer<'_>,
+        body: impl FnOnce(&mut Ctx<'_>) -> R,
+    ) -> R {
         self.effects.begin(db);
         let setting = self.setting(now);
         let (selected, others) = Keyspaces::split(&mut self.dbs, db, setting);
@@ -125,7 +139,7 @@ impl Engine {
             effects: &mut self.effects,
             may_block,
         };
-        let result = run(&mut ctx, &mut Args::new(argv));
+        let result = body(&mut ctx);
         if ctx.others.used() {
             (0..self.dbs.len()).for_each(|db| self.collect_notes(db));
         } else {

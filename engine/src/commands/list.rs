@@ -9,6 +9,7 @@ use super::elements::reply_elem;
 use crate::args::Args;
 use crate::command::{Arg, Arity, Command, Flags, Group, KeyFlags, KeySpec};
 use crate::ctx::{CmdResult, Ctx, Outcome, TimeoutReply};
+use crate::ds::listpack::Elem;
 use crate::ds::listpack::Side;
 use crate::ds::quicklist::{Direction, End};
 use crate::effects::EventClass;
@@ -52,8 +53,10 @@ const RESERVED_MAX: usize = 1024;
 
 /// Whether a push creates a missing list.
 #[derive(Copy, Clone, PartialEq, Eq)]
-enum Missing {
+pub(crate) enum Missing {
+    /// It does.
     Create,
+    /// It leaves it missing.
     Ignore,
 }
 
@@ -72,7 +75,7 @@ fn pop_event(end: End) -> &'static str {
 }
 
 /// Turns inclusive, possibly negative bounds into a start and a count within a list of `len` elements.
-fn resolve_range(start: i64, stop: i64, len: usize) -> (usize, usize) {
+pub(crate) fn resolve_range(start: i64, stop: i64, len: usize) -> (usize, usize) {
     let len = len as i64;
     let first = if start < 0 { start.saturating_add(len).max(0) } else { start };
     let last = if stop < 0 { stop.saturating_add(len) } else { stop.min(len - 1) };
@@ -166,8 +169,19 @@ const RPUSHX: Command = Command {
 };
 
 fn push(ctx: &mut Ctx<'_>, args: &mut Args<'_>, end: End, missing: Missing) -> CmdResult {
-    let key = args.next()?;
-    let elements = args.take_rest();
+    let len = push_elements(ctx, args.next()?, end, args.take_rest(), missing)?;
+    ctx.out.integer(len as i64);
+    Ok(Outcome::Done)
+}
+
+/// Pushes `elements` one after the other; returns the length of the list, 0 when there is none to push to.
+pub(crate) fn push_elements(
+    ctx: &mut Ctx<'_>,
+    key: &[u8],
+    end: End,
+    elements: &[&[u8]],
+    missing: Missing,
+) -> Result<usize, CommandError> {
     let len = match missing {
         Missing::Create => {
             let mut list = ctx.db.write_or_create::<List>(key)?;
@@ -175,17 +189,13 @@ fn push(ctx: &mut Ctx<'_>, args: &mut Args<'_>, end: End, missing: Missing) -> C
             list.len()
         }
         Missing::Ignore => {
-            let Some(mut list) = ctx.db.write::<List>(key)? else {
-                ctx.out.integer(0);
-                return Ok(Outcome::Done);
-            };
+            let Some(mut list) = ctx.db.write::<List>(key)? else { return Ok(0) };
             list.push_all(end, elements, ctx.config);
             list.len()
         }
     };
-    ctx.out.integer(len as i64);
     ctx.effects.changed(EventClass::LIST, push_event(end), key, elements.len() as u64);
-    Ok(Outcome::Done)
+    Ok(len)
 }
 
 const LPOP: Command = Command {
@@ -225,14 +235,9 @@ fn pop(ctx: &mut Ctx<'_>, args: &mut Args<'_>, end: End) -> CmdResult {
         return Err(CommandError::WrongArity(name.into()));
     }
     if args.is_done() {
-        let Some(mut list) = ctx.db.write::<List>(key)? else {
+        if pop_element(ctx, key, end, |out, element| reply_elem(out, element))?.is_none() {
             ctx.out.null();
-            return Ok(Outcome::Done);
-        };
-        list.pop_with(end, ctx.config, |element| reply_elem(&mut ctx.out, element));
-        let emptied = list.is_empty();
-        drop(list);
-        popped(ctx, key, end, 1, emptied);
+        }
         return Ok(Outcome::Done);
     }
     let count = args.i64_in(0..=i64::MAX, CommandError::NotPositive)? as usize;
@@ -248,6 +253,21 @@ fn pop(ctx: &mut Ctx<'_>, args: &mut Args<'_>, end: End) -> CmdResult {
         popped(ctx, key, end, count, emptied);
     }
     Ok(Outcome::Done)
+}
+
+/// Pops one element, which `see` gets with the reply to write; `None` when the key is missing.
+pub(crate) fn pop_element<R>(
+    ctx: &mut Ctx<'_>,
+    key: &[u8],
+    end: End,
+    see: impl FnOnce(&mut Writer<'_>, Elem<'_>) -> R,
+) -> Result<Option<R>, CommandError> {
+    let Some(mut list) = ctx.db.write::<List>(key)? else { return Ok(None) };
+    let seen = list.pop_with(end, ctx.config, |element| see(&mut ctx.out, element));
+    let emptied = list.is_empty();
+    drop(list);
+    popped(ctx, key, end, 1, emptied);
+    Ok(seen)
 }
 
 /// Pops and replies `count` elements, which are there; returns whether none is left.

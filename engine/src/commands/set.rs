@@ -60,17 +60,21 @@ const SADD: Command = Command {
 };
 
 fn sadd(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let key = args.next()?;
-    let members = args.take_rest();
+    let added = add_members(ctx, args.next()?, args.take_rest())?;
+    ctx.out.integer(added as i64);
+    Ok(Outcome::Done)
+}
+
+/// Adds members, at least one; returns how many are new.
+pub(crate) fn add_members(ctx: &mut Ctx<'_>, key: &[u8], members: &[&[u8]]) -> Result<usize, CommandError> {
     let mut set = ctx.db.write_or_create::<Set>(key)?;
     set.prepare(members[0], members.len(), ctx.config);
     let added = members.iter().filter(|member| set.add(member, ctx.config)).count();
     drop(set);
-    ctx.out.integer(added as i64);
     if added > 0 {
         ctx.effects.changed(EventClass::SET, "sadd", key, added as u64);
     }
-    Ok(Outcome::Done)
+    Ok(added)
 }
 
 const SREM: Command = Command {
@@ -89,25 +93,27 @@ const SREM: Command = Command {
 };
 
 fn srem(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let key = args.next()?;
-    let Some(mut set) = ctx.db.write::<Set>(key)? else {
-        ctx.out.integer(0);
-        return Ok(Outcome::Done);
-    };
+    let removed = remove_members(ctx, args.next()?, args.take_rest())?;
+    ctx.out.integer(removed as i64);
+    Ok(Outcome::Done)
+}
+
+/// Removes members, and the key with the last one; returns how many were there.
+pub(crate) fn remove_members(ctx: &mut Ctx<'_>, key: &[u8], members: &[&[u8]]) -> Result<usize, CommandError> {
+    let Some(mut set) = ctx.db.write::<Set>(key)? else { return Ok(0) };
     let mut removed = 0;
-    for member in args.take_rest() {
-        removed += u64::from(set.remove(member));
+    for member in members {
+        removed += usize::from(set.remove(member));
         if set.is_empty() {
             break;
         }
     }
     let emptied = set.is_empty();
     drop(set);
-    ctx.out.integer(removed as i64);
     if removed > 0 {
-        taken(ctx, key, "srem", removed, emptied);
+        taken(ctx, key, "srem", removed as u64, emptied);
     }
-    Ok(Outcome::Done)
+    Ok(removed)
 }
 
 /// Notes that `count` members left `key`, which is removed when it is empty.

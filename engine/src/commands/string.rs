@@ -228,7 +228,7 @@ fn set_with_options(ctx: &mut Ctx<'_>, key: &[u8], value: &[u8], args: &mut Args
 
 /// Sets `key` and reports it.
 #[inline]
-fn store(ctx: &mut Ctx<'_>, key: &[u8], value: &[u8], expiry: Expiry) {
+pub(crate) fn store(ctx: &mut Ctx<'_>, key: &[u8], value: &[u8], expiry: Expiry) {
     ctx.db.set_string(key, value, expiry);
     ctx.effects.changed(EventClass::STRING, "set", key, 1);
     if matches!(expiry, Expiry::At(_)) {
@@ -732,13 +732,20 @@ fn increment(ctx: &mut Ctx<'_>, args: &mut Args<'_>, step: Step) -> CmdResult {
         Step::Plus => args.i64()?,
         Step::Minus => args.i64()?.checked_neg().ok_or(CommandError::Text("ERR decrement would overflow"))?,
     };
+    let sum = add(ctx, key, step)?;
+    ctx.out.integer(sum);
+    Ok(Outcome::Done)
+}
+
+/// Adds to the integer at `key`, 0 when it is missing; returns the sum.
+#[inline]
+pub(crate) fn add(ctx: &mut Ctx<'_>, key: &[u8], step: i64) -> Result<i64, CommandError> {
     let sum = ctx.db.update_integer(key, |value| {
         let before = value.map_or(Some(0), StrRef::as_i64).ok_or(CommandError::NotInteger)?;
         before.checked_add(step).ok_or(CommandError::Overflow)
     })?;
     ctx.effects.changed(EventClass::STRING, "incrby", key, 1);
-    ctx.out.integer(sum);
-    Ok(Outcome::Done)
+    Ok(sum)
 }
 
 const INCRBYFLOAT: Command = Command {

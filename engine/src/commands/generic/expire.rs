@@ -171,16 +171,11 @@ fn expire(ctx: &mut Ctx<'_>, args: &mut Args<'_>, unit: TimeUnit, from: From) ->
     if !allowed {
         return Ok(Outcome::Done);
     }
-    // A replica waits for the DEL of its primary.
-    if at <= ctx.now && ctx.db.removes_expired {
-        let lazy = ctx.config.lazy_expire;
-        super::keys::remove(ctx, key, lazy);
-        ctx.effects.changed(EventClass::GENERIC, "del", key, 1);
-        ctx.effects.propagate_instead(&[if lazy { b"UNLINK" } else { b"DEL" }, key]);
+    if set_deadline(ctx, key, at) == Set::Gone {
+        let removal: &[u8] = if ctx.config.lazy_expire { b"UNLINK" } else { b"DEL" };
+        ctx.effects.propagate_instead(&[removal, key]);
         return Ok(Outcome::Done);
     }
-    ctx.db.set_deadline(key, Some(at));
-    ctx.effects.changed(EventClass::GENERIC, "expire", key, 1);
     if (unit, from) != (TimeUnit::Millis, From::Epoch) && ctx.effects.interest.propagation {
         let mut text = itoa::Buffer::new();
         let mut argv: Vec<&[u8]> = vec![b"PEXPIREAT", key, text.format(at.0).as_bytes()];
@@ -188,6 +183,29 @@ fn expire(ctx: &mut Ctx<'_>, args: &mut Args<'_>, unit: TimeUnit, from: From) ->
         ctx.effects.propagate_instead(&argv);
     }
     Ok(Outcome::Done)
+}
+
+/// What became of a key that was given a time to live.
+#[derive(Copy, Clone, PartialEq, Eq)]
+pub(crate) enum Set {
+    /// It expires at that time.
+    Expires,
+    /// The time had passed: it is gone.
+    Gone,
+}
+
+/// Gives a key that exists a deadline, or removes it when that has passed.
+pub(crate) fn set_deadline(ctx: &mut Ctx<'_>, key: &[u8], at: UnixMs) -> Set {
+    // A replica waits for the DEL of its primary.
+    if at <= ctx.now && ctx.db.removes_expired {
+        let lazy = ctx.config.lazy_expire;
+        super::keys::remove(ctx, key, lazy);
+        ctx.effects.changed(EventClass::GENERIC, "del", key, 1);
+        return Set::Gone;
+    }
+    ctx.db.set_deadline(key, Some(at));
+    ctx.effects.changed(EventClass::GENERIC, "expire", key, 1);
+    Set::Expires
 }
 
 const TTL: Command = Command {

@@ -42,7 +42,7 @@ const ZADD: Command = Command {
 
 /// The options of ZADD.
 #[derive(Default)]
-struct Options {
+pub(crate) struct Options {
     /// Only members that are not there.
     nx: bool,
     /// Only members that are there.
@@ -121,33 +121,42 @@ fn zadd(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     if options.incr {
         return increment(ctx, key, &options, pairs[1], scores[0]);
     }
+    let members = pairs.chunks_exact(2).zip(&scores).map(|(pair, &score)| (score, pair[1]));
+    let (added, changed) = add_members(ctx, key, &options, members)?;
+    ctx.out.integer(if options.ch { added + changed } else { added } as i64);
+    Ok(Outcome::Done)
+}
+
+/// Adds members or changes their scores as the options say; returns how many were added and how many changed.
+pub(crate) fn add_members<'a>(
+    ctx: &mut Ctx<'_>,
+    key: &[u8],
+    options: &Options,
+    members: impl ExactSizeIterator<Item = (f64, &'a [u8])>,
+) -> Result<(usize, usize), CommandError> {
     let (mut added, mut changed) = (0, 0);
     {
         let mut zset = if options.xx {
-            let Some(zset) = ctx.db.write::<Zset>(key)? else {
-                ctx.out.integer(0);
-                return Ok(Outcome::Done);
-            };
+            let Some(zset) = ctx.db.write::<Zset>(key)? else { return Ok((0, 0)) };
             zset
         } else {
             ctx.db.write_or_create::<Zset>(key)?
         };
         if zset.is_empty() {
-            zset.prepare(scores.len(), ctx.config);
+            zset.prepare(members.len(), ctx.config);
         }
-        for (pair, &score) in pairs.chunks_exact(2).zip(&scores) {
-            match zset.update(pair[1], ctx.config, |old| options.decide(old, score)) {
+        for (score, name) in members {
+            match zset.update(name, ctx.config, |old| options.decide(old, score)) {
                 Updated::Added => added += 1,
                 Updated::Changed => changed += 1,
                 Updated::Same => {}
             }
         }
     }
-    ctx.out.integer(if options.ch { added + changed } else { added });
     if added + changed > 0 {
         ctx.effects.changed(EventClass::ZSET, "zadd", key, (added + changed) as u64);
     }
-    Ok(Outcome::Done)
+    Ok((added, changed))
 }
 
 const ZINCRBY: Command = Command {
@@ -217,14 +226,17 @@ const ZREM: Command = Command {
 };
 
 fn zrem(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let key = args.next()?;
+    let count = remove_members(ctx, args.next()?, args.take_rest())?;
+    ctx.out.integer(count as i64);
+    Ok(Outcome::Done)
+}
+
+/// Removes members, and the key with the last one; returns how many were there.
+pub(crate) fn remove_members(ctx: &mut Ctx<'_>, key: &[u8], names: &[&[u8]]) -> Result<usize, CommandError> {
     let (mut count, mut emptied) = (0, false);
     {
-        let Some(mut zset) = ctx.db.write::<Zset>(key)? else {
-            ctx.out.integer(0);
-            return Ok(Outcome::Done);
-        };
-        for name in args.take_rest() {
+        let Some(mut zset) = ctx.db.write::<Zset>(key)? else { return Ok(0) };
+        for name in names {
             if zset.remove(name).is_some() {
                 count += 1;
                 emptied = zset.is_empty();
@@ -234,9 +246,8 @@ fn zrem(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
             }
         }
     }
-    ctx.out.integer(count as i64);
     if count > 0 {
         removed(ctx, key, "zrem", count, emptied);
     }
-    Ok(Outcome::Done)
+    Ok(count)
 }

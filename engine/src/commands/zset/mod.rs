@@ -23,6 +23,7 @@ mod store;
 mod tests;
 
 pub use add::COMMANDS as ADD;
+pub(crate) use add::{Options as AddOptions, add_members, remove_members};
 pub use pop::COMMANDS as POP;
 pub use range::COMMANDS as RANGE;
 pub use rank::COMMANDS as RANK;
@@ -71,7 +72,7 @@ fn reply_range(out: &mut Writer<'_>, zset: &Zset, ranks: Range<usize>, order: Or
 }
 
 /// Turns inclusive, possibly negative ranks into a range within a set of `len` members.
-fn resolve_ranks(start: i64, stop: i64, len: usize) -> Range<usize> {
+pub(crate) fn resolve_ranks(start: i64, stop: i64, len: usize) -> Range<usize> {
     let len = len as i64;
     let first = if start < 0 { start.saturating_add(len).max(0) } else { start };
     let last = if stop < 0 { stop.saturating_add(len) } else { stop.min(len - 1) };
