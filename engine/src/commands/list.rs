@@ -235,7 +235,7 @@ fn pop(ctx: &mut Ctx<'_>, args: &mut Args<'_>, end: End) -> CmdResult {
         return Err(CommandError::WrongArity(name.into()));
     }
     if args.is_done() {
-        if pop_element(ctx, key, end, |out, element| reply_elem(out, element))?.is_none() {
+        if pop_element(ctx, key, end, reply_elem)?.is_none() {
             ctx.out.null();
         }
         return Ok(Outcome::Done);
