@@ -83,7 +83,22 @@ pub(crate) enum Mode {
     Stat,
     Pipe,
     BigKeys,
-    /// Run the script of this file.
+    MemKeys,
+    KeyStats,
+    HotKeys,
+    Latency,
+    LatencyHistory,
+    LatencyDist,
+    /// For [`Options::amount`] seconds.
+    IntrinsicLatency,
+    /// With [`Options::amount`] keys.
+    LruTest,
+    /// Save a snapshot into [`Options::file`].
+    Rdb {
+        functions_only: bool,
+    },
+    Replica,
+    /// Run the script in [`Options::file`].
     Eval,
     /// An option that redis-cli has and we do not have yet.
     Missing(&'static str),
@@ -118,14 +133,22 @@ pub(crate) struct Options {
     pub(crate) exit_on_error: bool,
     pub(crate) show_pushes: Option<bool>,
     pub(crate) mode: Mode,
-    /// MATCH of `--scan` and `--bigkeys`.
+    /// MATCH of the modes that walk the keyspace.
     pub(crate) pattern: Option<Vec<u8>>,
-    /// COUNT of `--scan` and `--bigkeys`.
+    /// COUNT of the modes that walk the keyspace.
     pub(crate) count: i64,
+    /// Where `--keystats` begins.
+    pub(crate) cursor: u64,
+    /// Elements that MEMORY USAGE looks at; `None` leaves it to the server.
+    pub(crate) samples: Option<i64>,
+    /// Keys that `--keystats` tells by name.
+    pub(crate) top: usize,
+    /// The number that `--lru-test` or `--intrinsic-latency` was given.
+    pub(crate) amount: i64,
     /// Seconds that `--pipe` waits for the last reply; 0: for ever.
     pub(crate) pipe_timeout: u64,
-    /// The file of `--eval`.
-    pub(crate) eval: Vec<u8>,
+    /// The file of `--eval`, `--rdb` or `--functions-rdb`.
+    pub(crate) file: Vec<u8>,
     pub(crate) command: Vec<Vec<u8>>,
 }
 
@@ -154,8 +177,12 @@ impl Default for Options {
             mode: Mode::Command,
             pattern: None,
             count: 10,
+            cursor: 0,
+            samples: None,
+            top: 10,
+            amount: 0,
             pipe_timeout: 30,
-            eval: Vec::new(),
+            file: Vec::new(),
             command: Vec::new(),
         }
     }
@@ -302,24 +329,8 @@ pub(crate) fn unquote(text: &[u8]) -> Result<Vec<u8>, Stop> {
     }
 }
 
-/// Options that redis-cli has and that are still to come here, with the number of their values.
+/// Options that redis-cli has and that are still to come here.
 const MISSING: &[&str] = &[
-    "--latency",
-    "--latency-dist",
-    "--latency-history",
-    "--lru-test",
-    "--slave",
-    "--replica",
-    "--rdb",
-    "--functions-rdb",
-    "--memkeys",
-    "--memkeys-samples",
-    "--keystats",
-    "--keystats-samples",
-    "--cursor",
-    "--top",
-    "--hotkeys",
-    "--intrinsic-latency",
     "--ldb",
     "--ldb-sync-mode",
     "--cluster",
@@ -335,6 +346,17 @@ const MISSING: &[&str] = &[
     "--test_hint",
     "--test_hint_file",
 ];
+
+/// `--top 1000000` is a list that nobody reads, and memory.
+const TOP_MAX: i64 = 1_000_000;
+
+/// The number of elements that MEMORY USAGE is to look at.
+fn samples(value: &[u8], complaint: &'static str) -> Result<Option<i64>, Stop> {
+    match leading_integer(value) {
+        samples if samples < 0 => fail(complaint),
+        samples => Ok(Some(samples)),
+    }
+}
 
 /// Reads the arguments that follow the program's name. `password` is what `REDISCLI_AUTH` holds.
 pub(crate) fn parse(
@@ -386,6 +408,13 @@ pub(crate) fn parse(
             b"--stat" => options.mode = Mode::Stat,
             b"--pipe" => options.mode = Mode::Pipe,
             b"--bigkeys" => options.mode = Mode::BigKeys,
+            b"--memkeys" => options.mode = Mode::MemKeys,
+            b"--keystats" => options.mode = Mode::KeyStats,
+            b"--hotkeys" => options.mode = Mode::HotKeys,
+            b"--latency" => options.mode = Mode::Latency,
+            b"--latency-history" => options.mode = Mode::LatencyHistory,
+            b"--latency-dist" => options.mode = Mode::LatencyDist,
+            b"--replica" | b"--slave" => options.mode = Mode::Replica,
             _ => {
                 if let Some(name) = MISSING.iter().find(|name| name.as_bytes() == option.as_slice()) {
                     return Ok(Options { mode: Mode::Missing(name), auth_warning: false, ..options });
@@ -433,8 +462,46 @@ pub(crate) fn parse(
                     },
                     b"--eval" => {
                         options.mode = Mode::Eval;
-                        options.eval = value.clone();
+                        options.file = value.clone();
                     }
+                    b"--rdb" | b"--functions-rdb" => {
+                        let mode = Mode::Rdb { functions_only: option == b"--functions-rdb" };
+                        if matches!(options.mode, Mode::Rdb { .. }) && options.mode != mode {
+                            return fail("Option --functions-rdb and --rdb are mutually exclusive.");
+                        }
+                        options.mode = mode;
+                        options.file = value.clone();
+                    }
+                    b"--lru-test" => {
+                        options.mode = Mode::LruTest;
+                        options.amount = leading_integer(value);
+                    }
+                    b"--intrinsic-latency" => {
+                        options.mode = Mode::IntrinsicLatency;
+                        options.amount = leading_integer(value);
+                    }
+                    b"--memkeys-samples" => {
+                        options.mode = Mode::MemKeys;
+                        options.samples = samples(value, "--memkeys-samples value should be positive.")?;
+                    }
+                    b"--keystats-samples" => {
+                        options.mode = Mode::KeyStats;
+                        options.samples = samples(value, "--keystats-samples value should be positive.")?;
+                    }
+                    b"--cursor" => {
+                        let text = std::str::from_utf8(value).unwrap_or_default();
+                        options.cursor = match (text.parse::<u64>(), text.parse::<i128>()) {
+                            (Ok(cursor), _) => cursor,
+                            (_, Ok(number)) if number < 0 => {
+                                return fail("--cursor should be followed by a positive integer.");
+                            }
+                            _ => return fail("--cursor conversion error."),
+                        };
+                    }
+                    b"--top" => match leading_integer(value) {
+                        top if top < 0 => return fail("--top should be followed by a positive integer."),
+                        top => options.top = top.min(TOP_MAX) as usize,
+                    },
                     b"--pattern" => options.pattern = Some(value.clone()),
                     b"--quoted-pattern" => options.pattern = Some(unquote(value)?),
                     b"--count" => options.count = leading_integer(value),

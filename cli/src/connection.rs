@@ -24,6 +24,8 @@ pub(crate) enum Error {
     /// The server closed the connection, cleanly or half-way through a reply.
     Closed,
     Io(io::Error),
+    /// The server answered with an error where the client needs an answer.
+    Reply(String),
     /// What came is not the protocol; the connection is of no further use.
     Protocol(String),
 }
@@ -33,7 +35,7 @@ impl fmt::Display for Error {
         match self {
             Error::Closed => f.write_str("Server closed the connection"),
             Error::Io(error) => f.write_str(&io_text(error)),
-            Error::Protocol(text) => f.write_str(text),
+            Error::Reply(text) | Error::Protocol(text) => f.write_str(text),
         }
     }
 }

@@ -9,7 +9,9 @@ mod connection;
 mod editor;
 mod help;
 mod modes;
+mod percentiles;
 mod print;
+mod random;
 mod repl;
 mod session;
 
@@ -75,7 +77,23 @@ async fn run(mut options: Options, tty: bool) -> ExitCode {
         Mode::Scan => modes::scan::run(Session::new(options, tty)).await,
         Mode::Stat => modes::stat::run(Session::new(options, tty)).await,
         Mode::Pipe => modes::pipe::run(Session::new(options, tty)).await,
-        Mode::BigKeys => modes::bigkeys::run(Session::new(options, tty)).await,
+        Mode::BigKeys => modes::bigkeys::run(Session::new(options, tty), false, tty).await,
+        Mode::MemKeys => modes::bigkeys::run(Session::new(options, tty), true, tty).await,
+        Mode::KeyStats => modes::keystats::run(Session::new(options, tty), tty).await,
+        Mode::HotKeys => modes::hotkeys::run(Session::new(options, tty), tty).await,
+        Mode::Latency => modes::latency::run(Session::new(options, tty), false).await,
+        Mode::LatencyHistory => modes::latency::run(Session::new(options, tty), true).await,
+        Mode::LatencyDist => modes::latency::distribution(Session::new(options, tty)).await,
+        Mode::IntrinsicLatency => modes::latency::intrinsic(options.amount).await,
+        Mode::LruTest => {
+            let keys = options.amount;
+            modes::lru::run(Session::new(options, tty), keys).await
+        }
+        Mode::Rdb { functions_only } => {
+            let path = std::mem::take(&mut options.file);
+            modes::replica::save(Session::new(options, tty), &path, functions_only).await
+        }
+        Mode::Replica => modes::replica::follow(Session::new(options, tty)).await,
         Mode::Eval => modes::eval::run(options, tty).await,
         Mode::Missing(name) => {
             eprintln!("redis-cli-rs does not have {name} yet");

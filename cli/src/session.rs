@@ -14,6 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::args::{Endpoint, Options, Output, Wanted};
 use crate::connection::{Connection, Error, io_text};
 use crate::help::{self, Doc};
+use crate::modes::replica;
 use crate::print::{self, Style};
 
 /// Redirections that one command may follow in cluster mode before the answer is printed as it is.
@@ -338,18 +339,13 @@ impl Session {
             self.write(&text);
             return Outcome::Done;
         }
-        if matches!(name.as_slice(), b"sync" | b"psync") {
-            eprintln!(
-                "Error: SYNC and PSYNC turn the connection into a replication stream, which redis-cli-rs does not read yet"
-            );
-            return Outcome::Failed;
-        }
         if !self.connect().await {
             return Outcome::Failed;
         }
         let started = Instant::now();
         let result = match name.as_slice() {
             b"monitor" => self.monitor(words).await,
+            b"sync" | b"psync" => self.replicate(words).await,
             _ if self.subscriptions.of(&name).is_some() => self.subscribe(&name, words).await,
             _ => self.plain(&name, words).await,
         };
@@ -363,7 +359,7 @@ impl Session {
             Err(Broken::Error(error)) => {
                 self.disconnect();
                 eprintln!("Error: {error}");
-                if matches!(error, Error::Protocol(_)) {
+                if matches!(error, Error::Protocol(_)) && !matches!(name.as_slice(), b"sync" | b"psync") {
                     // Nobody knows where the next reply starts, nor whether this is Redis at all.
                     std::process::exit(1);
                 }
@@ -529,6 +525,20 @@ impl Session {
                 return Ok(Outcome::ErrorReply);
             }
             first = false;
+        }
+    }
+
+    /// SYNC or PSYNC: what the server sends its replicas, until it or Ctrl-C ends that.
+    async fn replicate(&mut self, words: &[Vec<u8>]) -> Result<Outcome, Broken> {
+        let connection = self.connection.take().ok_or(Error::Closed)?;
+        self.write(b"Entering replica output mode...  (press Ctrl-C to quit)\n");
+        let log = replica::stream(connection, &self.style, words);
+        match &mut self.interrupts {
+            None => Err(Broken::Error(log.await)),
+            Some(interrupts) => tokio::select! {
+                error = log => Err(Broken::Error(error)),
+                _ = interrupts.recv() => Err(Broken::Interrupted),
+            },
         }
     }
 

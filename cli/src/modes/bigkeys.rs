@@ -1,167 +1,113 @@
-//! `--bigkeys`: walks the keyspace and tells the biggest key of each type.
+//! `--bigkeys` and `--memkeys`: walk the keyspace and tell the biggest key of each type, by elements or by memory.
 
-use std::collections::HashMap;
 use std::process::ExitCode;
 
-use resp::Value;
 use resp::inline::quote;
 
-use crate::connection::{Connection, Error};
-use crate::modes::{Scan, failed};
+use crate::connection::Error;
+use crate::modes::failed;
+use crate::modes::sample::{Answer, Display, Kind, Question, Walk, ratio};
 use crate::session::Session;
 
-/// Batches between two pauses of `-i`.
-const BATCHES_PER_PAUSE: u64 = 100;
-
-/// One type: what its elements are called, which command counts them, and what was seen.
-struct Kind {
-    name: String,
-    unit: &'static str,
-    command: Option<&'static str>,
+/// What was seen of one type.
+#[derive(Debug, Default)]
+struct Seen {
     keys: u64,
     total: u64,
     biggest: u64,
+    /// Quoted.
     biggest_key: Option<String>,
 }
 
-impl Kind {
-    fn new(name: &str, unit: &'static str, command: Option<&'static str>) -> Kind {
-        Kind { name: name.to_owned(), unit, command, keys: 0, total: 0, biggest: 0, biggest_key: None }
-    }
-}
-
-/// The types that every server has; others are counted without a size.
-fn kinds() -> Vec<Kind> {
-    vec![
-        Kind::new("list", "items", Some("LLEN")),
-        Kind::new("hash", "fields", Some("HLEN")),
-        Kind::new("stream", "entries", Some("XLEN")),
-        Kind::new("string", "bytes", Some("STRLEN")),
-        Kind::new("set", "members", Some("SCARD")),
-        Kind::new("zset", "members", Some("ZCARD")),
-    ]
-}
-
-pub(crate) async fn run(mut session: Session) -> ExitCode {
-    match search(&mut session).await {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => failed(&error),
-    }
-}
-
-/// Sends one command per key and collects the replies.
-async fn each(connection: &mut Connection, requests: &[(&str, &[u8])]) -> Result<Vec<Value>, Error> {
-    let mut bytes = Vec::new();
-    for (command, key) in requests {
-        crate::connection::encode(&mut bytes, &[command.as_bytes(), key]);
-    }
-    connection.send_raw(&bytes).await?;
-    let mut replies = Vec::with_capacity(requests.len());
-    while replies.len() < requests.len() {
-        match connection.receive().await? {
-            Value::Push(_) => {}
-            reply => replies.push(reply),
-        }
-    }
-    Ok(replies)
-}
-
-async fn search(session: &mut Session) -> Result<bool, Error> {
-    let options = session.options.clone();
-    let Some(connection) = session.connection().await else { return Ok(false) };
-    let total = connection.ask(&["DBSIZE"]).await?.as_i64().unwrap_or(0);
+/// `by_memory`: measure bytes instead of elements.
+pub(crate) async fn run(mut session: Session, by_memory: bool, tty: bool) -> ExitCode {
+    let question = match by_memory {
+        true => Question::Memory(session.options.samples),
+        false => Question::Length,
+    };
+    let mut walk = match Walk::start(&mut session, question).await {
+        Ok(walk) => walk,
+        Err(code) => return code,
+    };
     session.write(
         b"\n# Scanning the entire keyspace to find biggest keys as well as\n\
           # average sizes per key type.  You can use -i 0.1 to sleep 0.1 sec\n\
           # per 100 SCAN commands (not usually needed).\n\n",
     );
-    let mut kinds = kinds();
-    let mut known: HashMap<Vec<u8>, usize> =
-        kinds.iter().enumerate().map(|(index, kind)| (kind.name.clone().into_bytes(), index)).collect();
-    let mut scan = Scan::new(options.pattern, options.count);
-    let (mut sampled, mut key_bytes, mut batches) = (0u64, 0u64, 0u64);
-    loop {
-        let Some(connection) = session.connection().await else { return Ok(false) };
-        let Some(keys) = scan.next(connection).await? else { break };
-        let keys: Vec<&[u8]> = keys.iter().filter_map(Value::as_bytes).collect();
-        let percent = if total > 0 { (100.0 * sampled as f64 / total as f64).min(100.0) } else { 0.0 };
-        let types: Vec<(&str, &[u8])> = keys.iter().map(|key| ("TYPE", *key)).collect();
-        let types = each(connection, &types).await?;
-        let mut sized = Vec::new();
-        for (key, reply) in keys.iter().zip(&types) {
-            let Some(name) = reply.as_bytes().filter(|_| !reply.is_error()) else {
-                return Err(Error::Protocol("unexpected reply to TYPE".to_owned()));
-            };
-            // The key has gone since SCAN saw it.
-            if name == b"none" {
-                continue;
-            }
-            let index = *known.entry(name.to_vec()).or_insert_with(|| {
-                kinds.push(Kind::new(&String::from_utf8_lossy(name), "?", None));
-                kinds.len() - 1
-            });
-            sized.push((index, *key));
-        }
-        let requests: Vec<(&str, &[u8])> =
-            sized.iter().filter_map(|(index, key)| Some((kinds[*index].command?, *key))).collect();
-        let mut sizes = each(connection, &requests).await?.into_iter();
+    match search(&mut session, &mut walk, by_memory, tty).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+async fn search(session: &mut Session, walk: &mut Walk, by_memory: bool, tty: bool) -> Result<(), Error> {
+    let mut display = Display::new(tty);
+    let mut seen: Vec<Seen> = Vec::new();
+    let mut key_bytes = 0;
+    while let Some(answers) = walk.next(session).await? {
+        let percent = walk.progress.percent();
+        seen.resize_with(walk.kinds.all.len(), Seen::default);
         let mut out = String::new();
-        for (index, key) in sized {
-            let kind = &mut kinds[index];
-            let size = match kind.command {
-                Some(_) => sizes.next().and_then(|size| size.as_i64()).unwrap_or(0).max(0).unsigned_abs(),
-                None => 0,
-            };
-            sampled += 1;
-            key_bytes += key.len() as u64;
-            kind.keys += 1;
-            kind.total += size;
-            if kind.biggest < size {
-                kind.biggest = size;
-                let name = quote(key);
-                out.push_str(&format!(
-                    "[{percent:05.2}%] Biggest {:<6} found so far {name} with {size} {}\n",
-                    kind.name, kind.unit
-                ));
-                kind.biggest_key = Some(name);
+        for answer in answers {
+            walk.progress.sampled += 1;
+            key_bytes += answer.key.len() as u64;
+            let kind = &walk.kinds.all[answer.kind];
+            if let Some(found) = note(&mut seen[answer.kind], kind, &answer, by_memory) {
+                out.push_str(&format!("[{percent:05.2}%] {found}\n"));
             }
         }
-        session.write(out.as_bytes());
-        batches += 1;
-        if batches % BATCHES_PER_PAUSE == 0 && !options.interval.is_zero() {
-            tokio::time::sleep(options.interval).await;
+        if display.is_on() {
+            display.draw(session, walk.progress.percent(), &format!("Keys sampled: {}", walk.progress.sampled));
+        } else {
+            session.write(out.as_bytes());
         }
     }
-    session.write(summary(&kinds, sampled, key_bytes).as_bytes());
-    Ok(true)
+    seen.resize_with(walk.kinds.all.len(), Seen::default);
+    session.write(summary(&walk.kinds.all, &seen, walk.progress.sampled, key_bytes, by_memory).as_bytes());
+    Ok(())
 }
 
-fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+fn unit(kind: &Kind, by_memory: bool) -> &'static str {
+    if by_memory { "bytes" } else { kind.unit }
 }
 
-fn summary(kinds: &[Kind], sampled: u64, key_bytes: u64) -> String {
+/// Takes in one key; the news when it is the biggest so far.
+fn note(seen: &mut Seen, kind: &Kind, answer: &Answer, by_memory: bool) -> Option<String> {
+    let size = if by_memory { answer.memory } else { answer.length };
+    seen.keys += 1;
+    seen.total += size;
+    if size <= seen.biggest {
+        return None;
+    }
+    seen.biggest = size;
+    let name = quote(&answer.key);
+    let found = format!("Biggest {:<6} found so far {name} with {size} {}", kind.name, unit(kind, by_memory));
+    seen.biggest_key = Some(name);
+    Some(found)
+}
+
+fn summary(kinds: &[Kind], seen: &[Seen], sampled: u64, key_bytes: u64, by_memory: bool) -> String {
     let mut out = format!(
         "\n-------- summary -------\n\nSampled {sampled} keys in the keyspace!\n\
          Total key length in bytes is {key_bytes} (avg len {:.2})\n\n",
         ratio(key_bytes, sampled)
     );
-    for kind in kinds {
-        if let Some(key) = &kind.biggest_key {
-            out.push_str(&format!("Biggest {:>6} found {key} has {} {}\n", kind.name, kind.biggest, kind.unit));
+    for (kind, seen) in kinds.iter().zip(seen) {
+        if let Some(key) = &seen.biggest_key {
+            let unit = unit(kind, by_memory);
+            out.push_str(&format!("Biggest {:>6} found {key} has {} {unit}\n", kind.name, seen.biggest));
         }
     }
     out.push('\n');
-    for kind in kinds {
+    for (kind, seen) in kinds.iter().zip(seen) {
         out.push_str(&format!(
             "{} {}s with {} {} ({:05.2}% of keys, avg size {:.2})\n",
-            kind.keys,
+            seen.keys,
             kind.name,
-            kind.total,
-            kind.unit,
-            100.0 * ratio(kind.keys, sampled),
-            ratio(kind.total, kind.keys)
+            seen.total,
+            unit(kind, by_memory),
+            100.0 * ratio(seen.keys, sampled),
+            ratio(seen.total, seen.keys)
         ));
     }
     out

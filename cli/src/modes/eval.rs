@@ -8,10 +8,10 @@ use crate::args::Options;
 use crate::connection::io_text;
 
 pub(crate) async fn run(options: Options, tty: bool) -> ExitCode {
-    let script = match std::fs::read(OsStr::from_bytes(&options.eval)) {
+    let script = match std::fs::read(OsStr::from_bytes(&options.file)) {
         Ok(script) => script,
         Err(error) => {
-            eprintln!("Can't open file '{}': {}", String::from_utf8_lossy(&options.eval), io_text(&error));
+            eprintln!("Can't open file '{}': {}", String::from_utf8_lossy(&options.file), io_text(&error));
             return ExitCode::FAILURE;
         }
     };

@@ -9,7 +9,13 @@ use crate::connection::{Connection, Error};
 
 pub(crate) mod bigkeys;
 pub(crate) mod eval;
+pub(crate) mod hotkeys;
+pub(crate) mod keystats;
+pub(crate) mod latency;
+pub(crate) mod lru;
 pub(crate) mod pipe;
+pub(crate) mod replica;
+pub(crate) mod sample;
 pub(crate) mod scan;
 pub(crate) mod stat;
 
@@ -30,6 +36,17 @@ pub(crate) struct Scan {
 impl Scan {
     pub(crate) fn new(pattern: Option<Vec<u8>>, count: i64) -> Scan {
         Scan { pattern, count, cursor: b"0".to_vec(), finished: false }
+    }
+
+    /// Begins at a cursor that an earlier walk has told.
+    pub(crate) fn from(mut self, cursor: u64) -> Scan {
+        self.cursor = cursor.to_string().into_bytes();
+        self
+    }
+
+    /// Where the next batch begins.
+    pub(crate) fn cursor(&self) -> &[u8] {
+        &self.cursor
     }
 
     /// The next keys; `None` after the last.
