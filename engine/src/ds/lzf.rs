@@ -40,23 +40,72 @@ impl std::fmt::Display for LzfError {
 
 impl std::error::Error for LzfError {}
 
-/// Appends the compressed form of `input` to `out`; `None`, with `out` as before, when it would take more than
-/// `bytes_max` bytes.
-pub fn compress(input: &[u8], bytes_max: usize, out: &mut Vec<u8>) -> Option<usize> {
-    // Positions of the last sequence with each hash, plus one; zero is none. Inputs of 4 GiB and more are not
-    // compressed: positions have 32 bits.
-    if input.len() < 4 || u32::try_from(input.len()).is_err() {
-        return None;
+/// Compresses one text after the other. Its table is cleared by counting on, not by writing: what a short text costs
+/// does not depend on the size of the table.
+#[derive(Clone)]
+pub struct Compressor {
+    /// Where each hash was seen last: position in the text, plus `base`, plus one.
+    table: Box<[u32; 1 << TABLE_BITS]>,
+    /// Whatever is not above it comes from an earlier text.
+    base: u32,
+}
+
+impl Default for Compressor {
+    fn default() -> Self {
+        let table = vec![0; 1 << TABLE_BITS].into_boxed_slice().try_into().expect("the size given just before");
+        Compressor { table, base: 0 }
     }
+}
+
+impl std::fmt::Debug for Compressor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Compressor").finish_non_exhaustive()
+    }
+}
+
+/// Appends the compressed form of `input` to `out`; see [`Compressor::compress`], which is faster for many texts.
+pub fn compress(input: &[u8], bytes_max: usize, out: &mut Vec<u8>) -> Option<usize> {
+    Compressor::default().compress(input, bytes_max, out)
+}
+
+impl Compressor {
+    /// Appends the compressed form of `input` to `out` and returns its length in bytes; `None`, with `out` as before,
+    /// when it would take more than `bytes_max`.
+    pub fn compress(&mut self, input: &[u8], bytes_max: usize, out: &mut Vec<u8>) -> Option<usize> {
+        // Inputs of 4 GiB and more are not compressed: positions have 32 bits.
+        if input.len() < 4 || u32::try_from(input.len()).is_err() {
+            return None;
+        }
+        match self.base.checked_add(input.len() as u32) {
+            Some(_) => {}
+            None => {
+                self.table.fill(0);
+                self.base = 0;
+            }
+        }
+        let len = compress_with(&mut self.table, self.base, input, bytes_max, out);
+        // Cannot overflow: checked above, or the base is 0.
+        self.base += input.len() as u32;
+        len
+    }
+}
+
+fn compress_with(
+    table: &mut [u32; 1 << TABLE_BITS],
+    base: u32,
+    input: &[u8],
+    bytes_max: usize,
+    out: &mut Vec<u8>,
+) -> Option<usize> {
     let before = out.len();
-    let mut table = [0u32; 1 << TABLE_BITS];
     let (mut at, mut literals_from) = (0, 0);
     let fits = |out: &Vec<u8>, more: usize| out.len() - before + more <= bytes_max;
     // The last two bytes begin no sequence.
     while at + 2 < input.len() {
         let slot = &mut table[hash(input[at], input[at + 1], input[at + 2])];
-        let candidate = *slot as usize;
-        *slot = at as u32 + 1;
+        // Zero for what an earlier text left behind.
+        let candidate = slot.saturating_sub(base) as usize;
+        *slot = base + at as u32 + 1;
         let len = match candidate.checked_sub(1) {
             Some(from) if at - from <= DISTANCE_MAX => match_len(input, from, at),
             _ => 0,
@@ -93,7 +142,7 @@ pub fn compress(input: &[u8], bytes_max: usize, out: &mut Vec<u8>) -> Option<usi
         let end = at + len;
         for at in [end - 2, end - 1] {
             if at + 2 < input.len() {
-                table[hash(input[at], input[at + 1], input[at + 2])] = at as u32 + 1;
+                table[hash(input[at], input[at + 1], input[at + 2])] = base + at as u32 + 1;
             }
         }
         (at, literals_from) = (end, end);

@@ -8,6 +8,7 @@ use super::deadlines::Deadlines;
 use crate::config::AccessClock;
 use crate::ds::entry::{Encoding, Entry, EntryMut, EntryRef, HeapMut, NewValue, OldValue, StoredStr};
 use crate::ds::hash::hash;
+use crate::ds::listpack::Elem;
 use crate::ds::table::{Occupied, Place, Stats, Table, position};
 use crate::effects::{EventClass, Interest};
 use crate::error::CommandError;
@@ -147,6 +148,53 @@ impl Waste {
                 self.garbage.push(Garbage { parts, old: Old::Entry(entry) });
             }
         }
+    }
+}
+
+/// A value that comes from a file or a payload.
+#[derive(Debug)]
+pub enum Incoming<'a> {
+    /// A string.
+    String(Elem<'a>),
+    /// Anything.
+    Value(Value),
+}
+
+impl Incoming<'_> {
+    /// The value by itself.
+    #[must_use]
+    pub fn into_value(self) -> Value {
+        match self {
+            Incoming::String(Elem::Int(n)) => Value::String(Str::Int(n)),
+            Incoming::String(Elem::Str(text)) => Value::String(Str::new(text)),
+            Incoming::Value(value) => value,
+        }
+    }
+}
+
+/// A key with everything that belongs to it.
+#[derive(Copy, Clone, Debug)]
+pub struct EntryView<'a> {
+    /// The key.
+    pub key: &'a [u8],
+    /// Its value.
+    pub value: ValueRef<'a>,
+    /// When it expires.
+    pub deadline: Option<UnixMs>,
+    clock: u32,
+}
+
+impl EntryView<'_> {
+    /// Seconds since the last access. Without meaning while frequencies are kept.
+    #[must_use]
+    pub fn idle_secs(&self, now: UnixMs) -> u64 {
+        clock::idle_secs(self.clock, now)
+    }
+
+    /// The frequency counter as it stands. Without meaning unless frequencies are kept.
+    #[must_use]
+    pub fn frequency(&self) -> u8 {
+        self.clock as u8
     }
 }
 
@@ -785,6 +833,48 @@ impl Db {
     /// Calls `f` with every key, its value and its deadline, those included whose time has passed.
     pub fn for_each(&self, mut f: impl FnMut(&[u8], ValueRef<'_>, Option<UnixMs>)) {
         self.table.iter().for_each(|entry| f(entry.key(), value_ref(entry), entry.deadline().map(UnixMs)));
+    }
+
+    /// All keys, those included whose time has passed.
+    pub fn entries(&self) -> impl Iterator<Item = EntryView<'_>> {
+        self.table.iter().map(|entry| EntryView {
+            key: entry.key(),
+            value: value_ref(entry),
+            deadline: entry.deadline().map(UnixMs),
+            clock: entry.clock(),
+        })
+    }
+
+    /// Adds a key that is being loaded; false, and nothing happens, when it is there already.
+    pub fn load(&mut self, key: &[u8], value: Incoming<'_>, deadline: Option<UnixMs>) -> bool {
+        let hash = hash(key);
+        self.about_to_change(hash);
+        let Place::Vacant(place) = self.table.place(hash, key) else { return false };
+        let deadline = deadline.map(|at| at.0);
+        let value = match value {
+            Incoming::String(Elem::Int(n)) => NewValue::Int(n),
+            Incoming::String(Elem::Str(text)) => match integer(text) {
+                Some(n) => NewValue::Int(n),
+                None => NewValue::Bytes(text),
+            },
+            Incoming::Value(value) => match value {
+                Value::String(Str::Int(n)) => NewValue::Int(n),
+                Value::String(Str::Bytes(bytes)) => {
+                    place.insert(Entry::new(key, deadline, self.clock, NewValue::Bytes(&bytes)));
+                    self.deadlines.changed(position(hash), None, deadline, self.table.logical_size());
+                    return true;
+                }
+                Value::List(list) => NewValue::packed(list),
+                Value::Set(set) => NewValue::packed(set),
+                Value::Hash(hash) => NewValue::packed(hash),
+                Value::Zset(zset) => NewValue::packed(zset),
+            },
+        };
+        place.insert(Entry::new(key, deadline, self.clock, value));
+        if deadline.is_some() {
+            self.deadlines.changed(position(hash), None, deadline, self.table.logical_size());
+        }
+        true
     }
 
     /// Removes everything; returns the old contents, to be dropped wherever that is best.

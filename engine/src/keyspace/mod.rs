@@ -5,7 +5,7 @@ mod db;
 mod deadlines;
 
 pub use db::{
-    CollectionRef, Db, Expiry, Garbage, Mut, Notes, PARTS_MIN, PREFETCH_KEYS, Ref, STALLING_PARTS, StrBuf, ValueRef,
+    CollectionRef, Db, EntryView, Expiry, Garbage, Incoming, Mut, Notes, PARTS_MIN, PREFETCH_KEYS, Ref, STALLING_PARTS, StrBuf, ValueRef,
     Waste,
 };
 

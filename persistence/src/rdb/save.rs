@@ -1,0 +1,207 @@
+//! Values → bytes. Packed encodings are copied as they are.
+
+use std::io::{self, Write};
+
+use engine::ds::listpack::Listpack;
+use engine::ds::quicklist::NodeView;
+use engine::keyspace::{CollectionRef, Ref, ValueRef};
+use engine::types::string::StrRef;
+use engine::types::{Hash, List, Set, Value, Zset};
+
+use super::format::{container, kind};
+use super::output::Output;
+use engine::ds::listpack::Elem;
+
+/// A value that is being saved: one of the keyspace, or one by itself.
+#[derive(Debug, Clone, Copy)]
+pub enum Saved<'a> {
+    /// A string.
+    String(Elem<'a>),
+    /// Anything else, in the keyspace.
+    Kept(CollectionRef<'a>),
+    /// Anything else, by itself.
+    Own(&'a Value),
+}
+
+impl<'a> From<ValueRef<'a>> for Saved<'a> {
+    fn from(value: ValueRef<'a>) -> Self {
+        match value {
+            ValueRef::String(StrRef::Int(n)) => Saved::String(Elem::Int(n)),
+            ValueRef::String(StrRef::Bytes(bytes)) => Saved::String(Elem::Str(bytes)),
+            ValueRef::Other(other) => Saved::Kept(other),
+        }
+    }
+}
+
+impl<'a> From<&'a Value> for Saved<'a> {
+    fn from(value: &'a Value) -> Self {
+        match value {
+            Value::String(string) => ValueRef::String(string.as_ref()).into(),
+            value => Saved::Own(value),
+        }
+    }
+}
+
+/// A collection of one type, wherever it lies.
+enum Held<'a, T> {
+    Kept(Ref<'a, T>),
+    Own(&'a T),
+}
+
+impl<T> std::ops::Deref for Held<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        match self {
+            Held::Kept(value) => value,
+            Held::Own(value) => value,
+        }
+    }
+}
+
+impl<'a> Saved<'a> {
+    fn get<T: engine::types::Collection>(self) -> Option<Held<'a, T>> {
+        match self {
+            Saved::String(_) => None,
+            Saved::Kept(value) => value.get().map(Held::Kept),
+            Saved::Own(value) => T::of(value).map(Held::Own),
+        }
+    }
+}
+
+/// Writes the type of a value, its key if it has one (in a payload it has none), then the value.
+pub(crate) fn save_value<W: Write>(
+    out: &mut Output<W>,
+    value: Saved<'_>,
+    key: Option<&[u8]>,
+) -> io::Result<()> {
+    if let Saved::String(string) = value {
+        begin(out, kind::STRING, key)?;
+        out.element(string)?;
+    } else if let Some(hash) = value.get::<Hash>() {
+        save_hash(out, &hash, key)?;
+    } else if let Some(zset) = value.get::<Zset>() {
+        save_zset(out, &zset, key)?;
+    } else if let Some(set) = value.get::<Set>() {
+        save_set(out, &set, key)?;
+    } else if let Some(list) = value.get::<List>() {
+        save_list(out, &list, key)?;
+    } else {
+        return Err(io::Error::new(io::ErrorKind::Unsupported, "a value of a type that has no form in RDB"));
+    }
+    out.drain_if_full()
+}
+
+fn begin<W: Write>(out: &mut Output<W>, kind: u8, key: Option<&[u8]>) -> io::Result<()> {
+    out.byte(kind);
+    key.map_or(Ok(()), |key| out.string(key))
+}
+
+fn save_list<W: Write>(
+    out: &mut Output<W>,
+    list: &List,
+    key: Option<&[u8]>,
+) -> io::Result<()> {
+    begin(out, kind::LIST_QUICKLIST_2, key)?;
+    let quick = match list {
+        List::Listpack(pack) => {
+            out.length(1);
+            out.length(container::PACKED);
+            return out.string(pack.as_bytes());
+        }
+        List::Quick(quick) => quick,
+    };
+    let nodes = quick.nodes();
+    out.length(nodes.len() as u64);
+    for node in nodes {
+        match node {
+            NodeView::Packed(bytes) => {
+                out.length(container::PACKED);
+                out.string(bytes)?;
+            }
+            NodeView::Plain(bytes) => {
+                out.length(container::PLAIN);
+                out.string(bytes)?;
+            }
+            NodeView::Compressed { plain, raw_len, lzf } => {
+                out.length(if plain { container::PLAIN } else { container::PACKED });
+                out.lzf(lzf, raw_len)?;
+            }
+        }
+        out.drain_if_full()?;
+    }
+    Ok(())
+}
+
+fn save_set<W: Write>(
+    out: &mut Output<W>,
+    set: &Set,
+    key: Option<&[u8]>,
+) -> io::Result<()> {
+    match set {
+        Set::Int(ints) => {
+            begin(out, kind::SET_INTSET, key)?;
+            out.string(ints.as_bytes())
+        }
+        Set::Listpack(pack) => save_pack(out, kind::SET_LISTPACK, pack, key),
+        Set::Table(table) => {
+            begin(out, kind::SET, key)?;
+            out.length(table.len() as u64);
+            for member in table.iter() {
+                out.string(member)?;
+                out.drain_if_full()?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn save_hash<W: Write>(
+    out: &mut Output<W>,
+    hash: &Hash,
+    key: Option<&[u8]>,
+) -> io::Result<()> {
+    match hash {
+        Hash::Listpack(pack) => save_pack(out, kind::HASH_LISTPACK, pack, key),
+        Hash::Table(table) => {
+            begin(out, kind::HASH, key)?;
+            out.length(table.len() as u64);
+            for pair in table.iter() {
+                out.string(pair.field)?;
+                out.string(pair.value)?;
+                out.drain_if_full()?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn save_zset<W: Write>(
+    out: &mut Output<W>,
+    zset: &Zset,
+    key: Option<&[u8]>,
+) -> io::Result<()> {
+    match zset {
+        Zset::Listpack(pack) => save_pack(out, kind::ZSET_LISTPACK, pack, key),
+        Zset::Tree(tree) => {
+            begin(out, kind::ZSET_2, key)?;
+            out.length(tree.len() as u64);
+            // From the last to the first, as Redis does.
+            for member in tree.range_back(0..tree.len()) {
+                out.string(member.name)?;
+                out.raw(&member.score.to_le_bytes());
+                out.drain_if_full()?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn save_pack<W: Write>(
+    out: &mut Output<W>,
+    kind: u8,
+    pack: &Listpack,
+    key: Option<&[u8]>,
+) -> io::Result<()> {
+    begin(out, kind, key)?;
+    out.string(pack.as_bytes())
+}
