@@ -118,7 +118,7 @@ impl Engine {
 
     /// Runs the body of an operation on `db`, which must exist, and collects its effects.
     #[inline]
-    fn within<R>(
+    pub fn within<R>(
         &mut self,
         db: usize,
         now: UnixMs,

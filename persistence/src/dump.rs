@@ -82,7 +82,8 @@ pub fn restore<T>(
     let (body, version) = open(payload, check).ok_or(PayloadError::Footer)?;
     let mut input = Input::new(body);
     let kind = input.byte().map_err(PayloadError::Value)?;
-    let value = load_value(&mut input, kind, version == VERSION_VALKEY, config, integrity).map_err(PayloadError::Value)?;
+    let value =
+        load_value(&mut input, kind, version == VERSION_VALKEY, config, integrity).map_err(PayloadError::Value)?;
     Ok(restored(value))
 }
 

@@ -17,7 +17,7 @@
 //!
 //! // Reading: any `std::io::Read`.
 //! let mut reader = Reader::new(&file[..], EngineConfig::default(), Integrity::Deep)?;
-//! while let Some(item) = reader.next()? {
+//! while let Some(item) = reader.next_item()? {
 //!     if let Item::Entry(entry) = item {
 //!         assert_eq!((entry.db, entry.key), (0, &b"fruits"[..]));
 //!         assert!(matches!(entry.value, Incoming::Value(engine::types::Value::List(list)) if list.len() == 2));

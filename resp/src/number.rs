@@ -4,7 +4,7 @@
 mod double;
 mod long_double;
 
-pub use double::{F64Text, format_f64, format_f64_17g, parse_f64};
+pub use double::{F64Text, format_f64, format_f64_17g, format_f64_shortest, parse_f64};
 pub use long_double::{LONG_DOUBLE_BYTES_MAX, LongDouble};
 
 /// Longest text of an `i64`: a sign and 19 digits.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use engine::time::UnixMs;
 
+use crate::config::value::ShutdownOptions;
 use crate::control::Event;
 use crate::server::{Server, Stop};
 use crate::session::Closing;
@@ -32,6 +33,8 @@ pub struct DebugSwitches {
     pub cron_paused: bool,
     /// DEBUG SET-DISABLE-DENY-SCRIPTS 1.
     pub scripts_run_all: bool,
+    /// DEBUG SET-SKIP-CHECKSUM-VALIDATION 1.
+    pub skips_checksum: bool,
 }
 
 /// A figure per second, averaged over the last samples.
@@ -96,6 +99,13 @@ impl Server {
         self.cron.runs += 1;
         self.clock.calibrate();
         self.sample_rates();
+        if self.loading.is_some() {
+            // The data are not whole: nobody changes or saves them.
+            self.clients_cron();
+            return;
+        }
+        self.check_child();
+        self.save_if_due();
         self.expire_cycle(Duration::from_secs_f64(EXPIRE_SHARE * period as f64 / 1000.0));
         self.stats.expire_us += self.clock.micros(start, self.clock.stamp());
         self.rehash_cycle(Duration::from_millis(1));
@@ -235,14 +245,43 @@ impl Server {
         }
     }
 
+    /// Makes the end ready: saves what is to be saved. False when that failed and the server has to go on; the log says why.
+    pub fn shut_down(&mut self, options: ShutdownOptions) -> bool {
+        if self.saves_in_background() {
+            tracing::warn!("There is a child saving an .rdb. Killing it!");
+            self.stop_child();
+        }
+        // Half a data set is not to take the place of a whole one.
+        let wanted = options.save || (!options.nosave && !self.config.save.0.is_empty());
+        if wanted && self.loading.is_none() {
+            tracing::info!("Saving the final RDB snapshot before exiting.");
+            if self.save_now().is_err() {
+                if !options.force {
+                    tracing::warn!("Error trying to save the DB, can't exit.");
+                    return false;
+                }
+                tracing::warn!("Error trying to save the DB, but exiting anyway.");
+            }
+        }
+        self.stop = Some(Stop::Clean);
+        tracing::warn!("Redis is now ready to exit, bye bye...");
+        true
+    }
+
     /// Takes what the control thread has to say.
     pub fn handle_control_events(&mut self) {
         while let Ok(event) = self.control.try_recv() {
-            match event {
-                Event::Terminate => tracing::warn!("Received SIGTERM scheduling shutdown..."),
-                Event::Interrupt => tracing::warn!("Received SIGINT scheduling shutdown..."),
+            let (name, options) = match event {
+                Event::Terminate => ("SIGTERM", self.config.shutdown_on_sigterm),
+                Event::Interrupt => ("SIGINT", self.config.shutdown_on_sigint),
+            };
+            tracing::warn!("Received {name} scheduling shutdown...");
+            tracing::warn!("User requested shutdown...");
+            if !self.shut_down(options) {
+                tracing::warn!(
+                    "{name} received but errors trying to shut down the server, check the logs for more information"
+                );
             }
-            self.stop = Some(Stop::Clean);
         }
     }
 }

@@ -75,7 +75,7 @@ fn add_value(digest: &mut Digest, value: ValueRef<'_>, deadline: Option<UnixMs>)
                 for (member, score) in zset.iter() {
                     let mut pair = Digest::default();
                     pair.mix(&member.to_vec());
-                    pair.mix(resp::number::format_f64_17g(score).as_bytes());
+                    pair.mix(resp::number::format_f64_shortest(score).as_bytes());
                     digest.xor(&pair.0);
                 }
             }

@@ -1,6 +1,7 @@
 //! The server: sockets, clients, time, and the one door through which every command goes.
 
 pub mod bio;
+pub mod child;
 pub mod clock;
 pub mod commands;
 pub mod commandstats;
@@ -21,6 +22,7 @@ pub mod pubsub;
 pub mod server;
 pub mod session;
 pub mod slowlog;
+pub mod snapshot;
 pub mod startup;
 pub mod stats;
 pub mod sys;
@@ -55,6 +57,14 @@ pub fn run(config: config::Config, registry: exec::Registry) -> std::io::Result<
         poll.add(listener, token as u64, net::poll::Wait::Read)?;
     }
     tracing::info!("Server initialized");
+    memory::note_startup();
+    let mut server = server::Server::new(server::Parts { config, registry, listeners, poll, control, bio, seed });
+    let mut tick = tick::Tick::default();
+    server.load_at_start(&mut tick)?;
+    if server.stop.is_some() {
+        return Ok(());
+    }
+    let listeners = &server.listeners;
     let is_tcp = |listener: &net::listener::Listener| matches!(listener, net::listener::Listener::Tcp(_));
     if listeners.iter().any(is_tcp) {
         tracing::info!("Ready to accept connections tcp");
@@ -62,9 +72,7 @@ pub fn run(config: config::Config, registry: exec::Registry) -> std::io::Result<
     if !listeners.iter().all(is_tcp) {
         tracing::info!("Ready to accept connections unix");
     }
-    memory::note_startup();
-    let mut server = server::Server::new(server::Parts { config, registry, listeners, poll, control, bio, seed });
-    tick::Tick::default().run(&mut server)
+    tick.run(&mut server)
 }
 
 /// Listens on the configured addresses.

@@ -75,6 +75,14 @@ pub struct Server {
     pub stats: Stats,
     /// CLIENT PAUSE, if one is in force.
     pub pause: Option<Pause>,
+    /// The child process, if there is one.
+    pub child: Option<crate::child::Child>,
+    /// Figures on children.
+    pub child_stats: crate::child::ChildStats,
+    /// Saving and loading.
+    pub snapshots: crate::snapshot::Snapshots,
+    /// The data set that is being loaded, if one is.
+    pub loading: Option<crate::snapshot::Loading>,
     /// The background thread.
     pub bio: Bio,
     /// Free buffers.
@@ -157,6 +165,10 @@ impl Server {
             monitors: Vec::new(),
             stats: Stats::default(),
             pause: None,
+            child: None,
+            child_stats: crate::child::ChildStats::default(),
+            snapshots: crate::snapshot::Snapshots::new(clock.now()),
+            loading: None,
             bio,
             pool: Pool::default(),
             running: None,

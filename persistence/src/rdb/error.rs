@@ -49,10 +49,9 @@ impl fmt::Display for RdbError {
             }
             RdbError::EmptyKey => f.write_str("a key without elements"),
             RdbError::OutOfMemory => f.write_str("Insufficient memory"),
-            RdbError::Checksum { expected, computed } => write!(
-                f,
-                "Wrong RDB checksum expected: ({expected:x}) but got ({computed:x}). Aborting now, CRC error"
-            ),
+            RdbError::Checksum { expected, computed } => {
+                write!(f, "Wrong RDB checksum expected: ({expected:x}) but got ({computed:x}). Aborting now, CRC error")
+            }
         }
     }
 }

@@ -173,7 +173,7 @@ mod tests {
             wrong[at] ^= 1;
             assert!(ziplist(&wrong).is_none(), "byte {at}");
         }
-        assert_eq!(ziplist(LIST).is_none(), true);
+        assert!(ziplist(LIST).is_none(), "the lengths of the last entry are wrong");
     }
 
     #[test]

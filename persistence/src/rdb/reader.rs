@@ -94,12 +94,7 @@ impl<R: Read> Reader<R> {
     ///
     /// # Errors
     /// As [`Reader::new`].
-    pub fn sized(
-        inner: R,
-        total: Option<u64>,
-        config: EngineConfig,
-        integrity: Integrity,
-    ) -> Result<Self, RdbError> {
+    pub fn sized(inner: R, total: Option<u64>, config: EngineConfig, integrity: Integrity) -> Result<Self, RdbError> {
         let mut input = Input::new(Buffered::new(inner, total));
         let head: [u8; 9] = input.array()?;
         let digits = |digits: &[u8]| {
@@ -160,11 +155,11 @@ impl<R: Read> Reader<R> {
         self.input.source.into_parts()
     }
 
-    /// The next part; `None` at the end, whose checksum is good then. An entry must be taken before the next call.
+    /// The next part; `None` at the end, whose checksum is good then.
     ///
     /// # Errors
     /// [`RdbError`]; what follows is lost then.
-    pub fn next(&mut self) -> Result<Option<Item<'_>>, RdbError> {
+    pub fn next_item(&mut self) -> Result<Option<Item<'_>>, RdbError> {
         if self.done {
             return Ok(None);
         }

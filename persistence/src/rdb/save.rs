@@ -69,11 +69,7 @@ impl<'a> Saved<'a> {
 }
 
 /// Writes the type of a value, its key if it has one (in a payload it has none), then the value.
-pub(crate) fn save_value<W: Write>(
-    out: &mut Output<W>,
-    value: Saved<'_>,
-    key: Option<&[u8]>,
-) -> io::Result<()> {
+pub(crate) fn save_value<W: Write>(out: &mut Output<W>, value: Saved<'_>, key: Option<&[u8]>) -> io::Result<()> {
     if let Saved::String(string) = value {
         begin(out, kind::STRING, key)?;
         out.element(string)?;
@@ -96,11 +92,7 @@ fn begin<W: Write>(out: &mut Output<W>, kind: u8, key: Option<&[u8]>) -> io::Res
     key.map_or(Ok(()), |key| out.string(key))
 }
 
-fn save_list<W: Write>(
-    out: &mut Output<W>,
-    list: &List,
-    key: Option<&[u8]>,
-) -> io::Result<()> {
+fn save_list<W: Write>(out: &mut Output<W>, list: &List, key: Option<&[u8]>) -> io::Result<()> {
     begin(out, kind::LIST_QUICKLIST_2, key)?;
     let quick = match list {
         List::Listpack(pack) => {
@@ -132,11 +124,7 @@ fn save_list<W: Write>(
     Ok(())
 }
 
-fn save_set<W: Write>(
-    out: &mut Output<W>,
-    set: &Set,
-    key: Option<&[u8]>,
-) -> io::Result<()> {
+fn save_set<W: Write>(out: &mut Output<W>, set: &Set, key: Option<&[u8]>) -> io::Result<()> {
     match set {
         Set::Int(ints) => {
             begin(out, kind::SET_INTSET, key)?;
@@ -155,11 +143,7 @@ fn save_set<W: Write>(
     }
 }
 
-fn save_hash<W: Write>(
-    out: &mut Output<W>,
-    hash: &Hash,
-    key: Option<&[u8]>,
-) -> io::Result<()> {
+fn save_hash<W: Write>(out: &mut Output<W>, hash: &Hash, key: Option<&[u8]>) -> io::Result<()> {
     match hash {
         Hash::Listpack(pack) => save_pack(out, kind::HASH_LISTPACK, pack, key),
         Hash::Table(table) => {
@@ -175,11 +159,7 @@ fn save_hash<W: Write>(
     }
 }
 
-fn save_zset<W: Write>(
-    out: &mut Output<W>,
-    zset: &Zset,
-    key: Option<&[u8]>,
-) -> io::Result<()> {
+fn save_zset<W: Write>(out: &mut Output<W>, zset: &Zset, key: Option<&[u8]>) -> io::Result<()> {
     match zset {
         Zset::Listpack(pack) => save_pack(out, kind::ZSET_LISTPACK, pack, key),
         Zset::Tree(tree) => {
@@ -196,12 +176,7 @@ fn save_zset<W: Write>(
     }
 }
 
-fn save_pack<W: Write>(
-    out: &mut Output<W>,
-    kind: u8,
-    pack: &Listpack,
-    key: Option<&[u8]>,
-) -> io::Result<()> {
+fn save_pack<W: Write>(out: &mut Output<W>, kind: u8, pack: &Listpack, key: Option<&[u8]>) -> io::Result<()> {
     begin(out, kind, key)?;
     out.string(pack.as_bytes())
 }

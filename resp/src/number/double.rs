@@ -212,6 +212,13 @@ pub fn format_f64(number: f64) -> F64Text {
             return text;
         }
     }
+    format_f64_shortest(number)
+}
+
+/// As [`format_f64`], but whole numbers beyond some digits get an exponent too: `1e+15`.
+#[must_use]
+pub fn format_f64_shortest(number: f64) -> F64Text {
+    let mut text = F64Text::new();
     if number.is_nan() {
         text.extend(b"nan");
         return text;

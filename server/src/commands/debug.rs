@@ -14,6 +14,7 @@ use resp::Protocol;
 use super::HostCommand;
 use crate::digest;
 use crate::exec::{Call, HostFn};
+use crate::snapshot::LoadTarget;
 
 /// The declarations.
 pub const COMMANDS: &[&HostCommand] = &[&DEBUG];
@@ -46,7 +47,9 @@ const MANY: usize = usize::MAX;
 const SUBCOMMANDS: &[Sub] = &[
     ("help", 0..=0, help),
     ("sleep", 1..=1, sleep),
+    ("reload", 0..=3, reload),
     ("set-active-expire", 1..=1, set_active_expire),
+    ("set-skip-checksum-validation", 1..=1, set_skip_checksum_validation),
     ("pause-cron", 1..=1, pause_cron),
     ("digest", 0..=0, digest_all),
     ("digest-value", 0..=MANY, digest_value),
@@ -108,9 +111,14 @@ fn help(call: &mut Call<'_>, _: &[&[u8]]) -> CmdResult {
                 "QUICKLIST-PACKED-THRESHOLD <size>",
                 "Set the size from which on list elements get a node of their own; 0 restores the default.",
             ),
+            (
+                "RELOAD [option ...]",
+                "Save the RDB on disk and reload it back to memory. Valid <option> values: MERGE (replace keys that exist), NOFLUSH (do not empty the database), NOSAVE (load the file on disk).",
+            ),
             ("REPLYBUFFER <subcommand> <value>", "Control the reply buffers' sizes."),
             ("SET-ACTIVE-EXPIRE <0|1>", "Set it to 0 to disable the removal of expired keys in the background."),
             ("SET-DISABLE-DENY-SCRIPTS <0|1>", "Let scripts run commands that are not for them."),
+            ("SET-SKIP-CHECKSUM-VALIDATION <0|1>", "Believe payloads and files whatever their checksums say."),
             ("SLEEP <seconds>", "Stop the server for <seconds>. Decimals allowed."),
             ("STRINGMATCH-LEN <len> <pattern>", "Match <pattern> against a string of <len> letters."),
         ],
@@ -131,6 +139,46 @@ fn sleep(call: &mut Call<'_>, args: &[&[u8]]) -> CmdResult {
     let seconds = resp::number::parse_f64(args[0]).unwrap_or(0.0).clamp(0.0, 86_400.0);
     // The whole server stops, as asked for.
     std::thread::sleep(Duration::from_secs_f64(seconds));
+    ok(call)
+}
+
+fn reload(call: &mut Call<'_>, args: &[&[u8]]) -> CmdResult {
+    let (mut save, mut flush, mut target) = (true, true, LoadTarget::default());
+    for word in args {
+        match &word.to_ascii_lowercase()[..] {
+            b"nosave" => save = false,
+            b"noflush" => flush = false,
+            b"merge" => target.merge = true,
+            _ => {
+                return Err(CommandError::Text(
+                    "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
+                ));
+            }
+        }
+    }
+    if save {
+        call.server.save_now().map_err(|_| CommandError::Text("ERR"))?;
+    }
+    if flush {
+        call.server.engine.dbs.iter_mut().for_each(|db| drop(db.clear()));
+    }
+    // Everybody waits: the client that asks is in the middle of its command.
+    match call.server.load_file(target, &mut |_| {}) {
+        Ok(Some(_)) => {
+            tracing::warn!("DB reloaded by DEBUG RELOAD");
+            ok(call)
+        }
+        failed => {
+            if let Err(error) = failed {
+                tracing::warn!("{error}");
+            }
+            Err(CommandError::Text("ERR Error trying to load the RDB dump, check server logs."))
+        }
+    }
+}
+
+fn set_skip_checksum_validation(call: &mut Call<'_>, args: &[&[u8]]) -> CmdResult {
+    call.server.debug.skips_checksum = is_on(args[0]);
     ok(call)
 }
 

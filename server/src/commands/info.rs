@@ -6,7 +6,7 @@ use engine::ctx::{CmdResult, Outcome};
 
 use super::HostCommand;
 use crate::exec::{Call, HostFn};
-use crate::info::sections::{self, CommandCounts, DbCounts, Several};
+use crate::info::sections::{self, CommandCounts, DbCounts, Health, Several};
 use crate::info::{Section, Selection, Snapshot, render, system};
 use crate::memory::Figures;
 use crate::net::listener::Listener;
@@ -135,8 +135,43 @@ fn fill_memory(server: &Server, snapshot: &mut Snapshot) {
 }
 
 fn fill_persistence(server: &Server, snapshot: &mut Snapshot) {
-    snapshot.persistence.rdb_changes_since_last_save = server.stats.dirty;
-    snapshot.persistence.rdb_last_save_time = server.started.secs();
+    let now = server.clock.now();
+    let (section, saving) = (&mut snapshot.persistence, &server.snapshots);
+    let health = |good| if good { Health::Ok } else { Health::Err };
+    section.rdb_changes_since_last_save = server.stats.dirty;
+    section.rdb_last_save_time = saving.last_save.secs();
+    section.rdb_last_bgsave_status = health(saving.last_ok);
+    section.rdb_last_bgsave_time_sec = saving.last_secs;
+    section.rdb_bgsave_in_progress = server.saves_in_background();
+    section.rdb_saves = saving.saves;
+    section.rdb_last_cow_size = saving.last_cow_bytes;
+    section.rdb_last_load_keys_expired = saving.last_load_expired;
+    section.rdb_last_load_keys_loaded = saving.last_load_keys;
+    section.current_cow_peak = server.child_stats.cow_peak;
+    if let Some(child) = &server.child {
+        let progress = &child.progress;
+        section.current_cow_size = progress.cow_bytes;
+        section.current_cow_size_age = (now.secs() - progress.cow_at.secs()).max(0) as u64;
+        section.current_save_keys_processed = progress.keys;
+        section.current_save_keys_total = progress.keys_total;
+        section.current_fork_perc = progress.keys as f64 * 100.0 / progress.keys_total.max(1) as f64;
+        if server.saves_in_background() {
+            section.rdb_current_bgsave_time_sec = (now.secs() - child.started.secs()).max(0);
+        }
+    } else {
+        section.current_cow_peak = 0;
+    }
+    if let Some(loading) = &server.loading {
+        let elapsed = (now.secs() - loading.started.secs()).max(0) as u64;
+        let left = loading.total_bytes.saturating_sub(loading.loaded_bytes);
+        section.loading = true;
+        section.loading_start_time = Some(loading.started.secs());
+        section.loading_total_bytes = Some(loading.total_bytes);
+        section.loading_rdb_used_mem = Some(loading.used_memory);
+        section.loading_loaded_bytes = Some(loading.loaded_bytes);
+        section.loading_loaded_perc = Some(loading.loaded_bytes as f64 * 100.0 / loading.total_bytes.max(1) as f64);
+        section.loading_eta_seconds = Some((elapsed * left).checked_div(loading.loaded_bytes).unwrap_or(1));
+    }
 }
 
 fn fill_threads(server: &Server, snapshot: &mut Snapshot) {
@@ -175,6 +210,8 @@ fn fill_stats(server: &Server, snapshot: &mut Snapshot) {
         instantaneous_eventloop_cycles_per_sec: cron.cycles.per_second(),
         instantaneous_eventloop_duration_usec: cron.cycle_us.per_second() / cron.cycles.per_second().max(1),
         acl_access_denied_auth: stats.denied_auth,
+        latest_fork_usec: server.child_stats.fork_us,
+        total_forks: server.child_stats.forks,
         ..sections::Stats::default()
     };
 }

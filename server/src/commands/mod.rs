@@ -8,6 +8,7 @@ pub mod info;
 pub mod introspection;
 pub mod latency;
 pub mod memory;
+pub mod persistence;
 pub mod pubsub;
 pub mod server;
 pub mod slowlog;
@@ -40,6 +41,7 @@ const FAMILIES: &[&[&HostCommand]] = &[
     config::COMMANDS,
     debug::COMMANDS,
     memory::COMMANDS,
+    persistence::COMMANDS,
 ];
 
 /// Every command of the engine and of the server, under the names that `rename-command` gives them.

@@ -6,11 +6,11 @@ use engine::ctx::{CmdResult, Outcome};
 use engine::error::CommandError;
 
 use super::HostCommand;
+use crate::config::value::ShutdownOptions;
 use crate::exec::{Call, HostFn};
-use crate::server::Stop;
 
 /// The declarations.
-pub const COMMANDS: &[&HostCommand] = &[&TIME, &LASTSAVE, &ROLE, &MONITOR, &SHUTDOWN, &LOLWUT];
+pub const COMMANDS: &[&HostCommand] = &[&TIME, &ROLE, &MONITOR, &SHUTDOWN, &LOLWUT];
 
 const TIME: HostCommand = HostCommand {
     name: "time",
@@ -27,23 +27,6 @@ const TIME: HostCommand = HostCommand {
         call.out.array(2);
         call.out.bulk_integer(micros.div_euclid(1_000_000));
         call.out.bulk_integer(micros.rem_euclid(1_000_000));
-        Ok(Outcome::Done)
-    }),
-    ..HostCommand::BASE
-};
-
-const LASTSAVE: HostCommand = HostCommand {
-    name: "lastsave",
-    arity: Arity::Exactly(1),
-    flags: Flags::LOADING.and(Flags::STALE).and(Flags::FAST),
-    group: Group::Server,
-    acl: Acl::ADMIN.union(Acl::DANGEROUS),
-    since: "1.0.0",
-    tips: &["nondeterministic_output"],
-    complexity: "O(1)",
-    summary: "Returns when the data were last saved; when the server started if they never were.",
-    run: HostFn(|call, _| {
-        call.out.integer(call.server.started.secs());
         Ok(Outcome::Done)
     }),
     ..HostCommand::BASE
@@ -118,28 +101,32 @@ const SHUTDOWN: HostCommand = HostCommand {
 };
 
 fn shutdown(call: &mut Call<'_>, args: &mut Args<'_>) -> CmdResult {
-    let (mut save, mut nosave, mut now_or_force, mut abort) = (false, false, false, false);
+    let (mut options, mut abort) = (ShutdownOptions::default(), false);
     while !args.is_done() {
         if args.keyword("NOSAVE") {
-            nosave = true;
+            options.nosave = true;
         } else if args.keyword("SAVE") {
-            save = true;
-        } else if args.keyword("NOW") || args.keyword("FORCE") {
-            now_or_force = true;
+            options.save = true;
+        } else if args.keyword("NOW") {
+            options.now = true;
+        } else if args.keyword("FORCE") {
+            options.force = true;
         } else if args.keyword("ABORT") {
             abort = true;
         } else {
             return Err(CommandError::Syntax);
         }
     }
-    if (abort && (save || nosave || now_or_force)) || (save && nosave) {
+    if (abort && options != ShutdownOptions::default()) || (options.save && options.nosave) {
         return Err(CommandError::Syntax);
     }
     if abort {
         return Err(CommandError::Text("ERR No shutdown in progress."));
     }
     tracing::warn!("User requested shutdown...");
-    call.server.stop = Some(Stop::Clean);
+    if !call.server.shut_down(options) {
+        return Err(CommandError::Text("ERR Errors trying to SHUTDOWN. Check logs."));
+    }
     Ok(Outcome::Done)
 }
 

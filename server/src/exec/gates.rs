@@ -12,6 +12,12 @@ use crate::session::ClientId;
 /// Longest piece of an unknown command's arguments that the error repeats, in bytes.
 const UNKNOWN_ARGS_MAX: usize = 128;
 
+const LOADING: CommandError = CommandError::Text("LOADING Redis is loading the dataset in memory");
+
+const MISCONF: CommandError = CommandError::Text(
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
+);
+
 /// What becomes of a request.
 #[derive(Debug)]
 pub enum Gate {
@@ -96,6 +102,17 @@ impl Server {
             && !flags.contains(Flags::RUNS_SUBSCRIBED)
         {
             return Gate::Reject(Rejection::Subscribed(entry.full_name.clone()));
+        }
+        if self.loading.is_some() && !flags.contains(Flags::LOADING) {
+            return Gate::Reject(Rejection::Error(LOADING));
+        }
+        if !self.snapshots.last_ok && self.config.stop_writes_on_bgsave_error && !self.config.save.0.is_empty() {
+            let writes = flags.contains(Flags::WRITE)
+                || (flags.contains(Flags::RUNS_IN_MULTI)
+                    && client.transaction.as_ref().is_some_and(|transaction| transaction.writes));
+            if writes {
+                return Gate::Reject(Rejection::Error(MISCONF));
+            }
         }
         if let Some(pause) = &self.pause {
             let held = match pause.kind {

@@ -121,6 +121,13 @@ impl Listener {
         }
     }
 
+    /// Lets go of the socket in a child, which shares it: the path of a unix socket is the parent's.
+    pub fn close_in_child(mut self) {
+        if let Listener::Unix(_, path) = &mut self {
+            path.clear();
+        }
+    }
+
     /// The path of a unix socket.
     #[must_use]
     pub fn unix_path(&self) -> Option<&str> {
@@ -133,7 +140,9 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Listener::Unix(_, path) = self {
+        if let Listener::Unix(_, path) = self
+            && !path.is_empty()
+        {
             let _ = std::fs::remove_file(path);
         }
     }

@@ -2,5 +2,6 @@
 
 pub mod alloc;
 pub mod daemon;
+pub mod fork;
 pub mod tsc;
 pub mod usage;
