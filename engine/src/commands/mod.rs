@@ -8,6 +8,7 @@ pub mod deadline;
 pub mod elements;
 pub mod generic;
 pub mod hash;
+pub mod hyperloglog;
 pub mod list;
 pub mod scan_args;
 pub mod server;
@@ -24,6 +25,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     generic::scan::COMMANDS,
     generic::sort::COMMANDS,
     hash::COMMANDS,
+    hyperloglog::COMMANDS,
     list::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,

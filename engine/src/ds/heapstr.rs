@@ -152,6 +152,26 @@ impl HeapStr {
         }
     }
 
+    /// Puts `new` in the place of the `old` bytes from `at` on.
+    ///
+    /// # Panics
+    /// When there are not as many bytes.
+    pub fn splice(&mut self, at: usize, old: usize, new: &[u8]) {
+        let len = self.len();
+        assert!(at <= len && old <= len - at, "the bytes replaced are there");
+        if new.len() > old {
+            self.make_room(new.len() - old);
+        }
+        let tail = len - at - old;
+        // SAFETY: what is behind the replaced bytes is moved within the string, which has room for it; `new` is not part of
+        // this string, which is borrowed exclusively.
+        unsafe {
+            ptr::copy(self.at(at + old), self.at(at + new.len()), tail);
+            ptr::copy_nonoverlapping(new.as_ptr(), self.at(at), new.len());
+        }
+        self.set_len(at + new.len() + tail);
+    }
+
     /// Shortens to `len` bytes.
     pub fn truncate(&mut self, len: usize) {
         if len < self.len() {
@@ -228,6 +248,17 @@ mod tests {
         assert_eq!((string.bytes(), string.capacity()), (&model[..5], snug(5)));
         string.bytes_mut()[0] = b'x';
         assert_eq!(string.bytes()[0], b'x');
+    }
+
+    #[test]
+    fn splices_as_a_vector_does() {
+        let (mut string, mut model) = (HeapStr::new(b"0123456789"), b"0123456789".to_vec());
+        for (at, old, new) in [(0, 0, &b"ab"[..]), (5, 3, b""), (2, 1, b"xyz"), (9, 2, b"a longer piece"), (0, 3, b"q")]
+        {
+            string.splice(at, old, new);
+            model.splice(at..at + old, new.iter().copied());
+            assert_eq!(string.bytes(), model);
+        }
     }
 
     #[test]

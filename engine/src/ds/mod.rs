@@ -9,6 +9,7 @@ pub mod element;
 pub mod entry;
 pub mod hash;
 pub mod heapstr;
+pub mod hll;
 pub mod int;
 pub mod intset;
 pub mod listpack;

@@ -9,6 +9,7 @@ use crate::config::AccessClock;
 use crate::ds::entry::{Encoding, Entry, EntryMut, EntryRef, HeapMut, NewValue, OldValue, StoredStr};
 use crate::ds::hash::hash;
 use crate::ds::listpack::Elem;
+use crate::ds::hll;
 use crate::ds::table::{Occupied, Place, Stats, Table, position};
 use crate::effects::{EventClass, Interest};
 use crate::error::CommandError;
@@ -332,6 +333,21 @@ impl StrBuf<'_> {
     /// Grows to `len` bytes, zero-filled. Never shrinks.
     pub fn grow(&mut self, len: usize) {
         self.0.grow(len);
+    }
+}
+
+impl hll::Storage for StrBuf<'_> {
+    fn bytes(&self) -> &[u8] {
+        self.0.bytes()
+    }
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self.0.bytes_mut()
+    }
+    fn splice(&mut self, at: usize, old: usize, new: &[u8]) {
+        self.0.splice(at, old, new);
+    }
+    fn assign(&mut self, bytes: &[u8]) {
+        self.0.assign(bytes);
     }
 }
 
