@@ -86,6 +86,16 @@ fn getbit(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     Ok(Outcome::Done)
 }
 
+/// Reads BYTE or BIT, the last argument, if it is there: whether it is BIT.
+fn unit(args: &mut Args<'_>) -> Result<bool, CommandError> {
+    let in_bits = args.keyword("BIT");
+    if !in_bits {
+        args.keyword("BYTE");
+    }
+    args.end()?;
+    Ok(in_bits)
+}
+
 /// The part of a string that BITCOUNT and BITPOS look at.
 #[derive(Copy, Clone, Debug)]
 struct Part {
@@ -98,17 +108,6 @@ struct Part {
 impl Part {
     /// The whole string.
     const ALL: Part = Part { start: 0, end: None, in_bits: false };
-
-    /// Reads BYTE or BIT, if it is there, up to the end of the request.
-    fn unit(mut self, args: &mut Args<'_>) -> Result<Self, CommandError> {
-        if args.keyword("BIT") {
-            self.in_bits = true;
-        } else {
-            args.keyword("BYTE");
-        }
-        args.end()?;
-        Ok(self)
-    }
 
     /// The bits of a string of `len` bytes.
     fn bits(self, len: usize) -> Range<u64> {
@@ -152,10 +151,10 @@ const BITCOUNT: Command = Command {
 
 fn bitcount(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let key = args.next()?;
-    let part = if args.is_done() {
-        Part::ALL
-    } else {
-        Part { start: args.i64()?, end: Some(args.i64()?), in_bits: false }.unit(args)?
+    let part = match args.left() {
+        0 => Part::ALL,
+        2 | 3 => Part { start: args.i64()?, end: Some(args.i64()?), in_bits: unit(args)? },
+        _ => return Err(CommandError::Syntax),
     };
     let mut buffer = itoa::Buffer::new();
     let text = ctx.db.read_string(key)?.map_or(&b""[..], |value| value.text(&mut buffer));
@@ -227,7 +226,13 @@ fn bitpos(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let part = match args.left() {
         0 => Part::ALL,
         1 => Part { start: args.i64()?, ..Part::ALL },
-        _ => Part { start: args.i64()?, end: Some(args.i64()?), in_bits: false }.unit(args)?,
+        2 | 3 => {
+            // The unit is looked at before the end, as in Redis.
+            let (start, end) = (args.i64()?, args.next()?);
+            let in_bits = unit(args)?;
+            Part { start, end: Some(resp::number::parse_i64(end).ok_or(CommandError::NotInteger)?), in_bits }
+        }
+        _ => return Err(CommandError::Syntax),
     };
     let mut buffer = itoa::Buffer::new();
     let position = match ctx.db.read_string(key)? {
@@ -421,6 +426,9 @@ mod tests {
             BITCOUNT s -9223372036854775808 9223372036854775807 BIT => :26
             BITCOUNT none          => :0
             BITCOUNT s 0           => -ERR syntax error
+            BITCOUNT s x           => -ERR syntax error
+            BITCOUNT s 0 x FOO     => -ERR value is not an integer or out of range
+            BITCOUNT s x 1 BIT BIT => -ERR syntax error
             BITCOUNT s 0 -1 FOO    => -ERR syntax error
             BITCOUNT s 0 x         => -ERR value is not an integer or out of range
             "#,
@@ -449,6 +457,8 @@ mod tests {
             BITPOS z 1             => :-1
             BITPOS z 0 9 10 BIT    => :9
             BITPOS z 0 8 9 FOO     => -ERR syntax error
+            BITPOS z 0 8 x FOO     => -ERR syntax error
+            BITPOS z 0 x 9 FOO     => -ERR value is not an integer or out of range
             "#,
         );
     }

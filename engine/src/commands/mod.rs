@@ -7,6 +7,7 @@ pub mod blocking;
 pub mod deadline;
 pub mod elements;
 pub mod generic;
+pub mod geo;
 pub mod hash;
 pub mod hyperloglog;
 pub mod list;
@@ -24,6 +25,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     generic::object::COMMANDS,
     generic::scan::COMMANDS,
     generic::sort::COMMANDS,
+    geo::COMMANDS,
     hash::COMMANDS,
     hyperloglog::COMMANDS,
     list::COMMANDS,

@@ -400,6 +400,21 @@ impl Zset {
         }
     }
 
+    /// The members of this score and above, ascending.
+    #[must_use]
+    pub fn iter_from_score(&self, min: f64) -> Iter<'_> {
+        match self {
+            Zset::Listpack(pack) => {
+                let (mut from, mut ahead) = (PackIter::over(pack), PackIter::over(pack));
+                while ahead.next().is_some_and(|(_, score)| score < min) {
+                    from = ahead.clone();
+                }
+                Iter::Pack(from)
+            }
+            Zset::Tree(tree) => Iter::Tree(tree.range(tree.count_below_score(min, false)..tree.len())),
+        }
+    }
+
     /// Emits about `budget` members from `cursor` on; returns the next cursor, 0 at the end. A small set is emitted whole.
     /// A member that is there throughout is emitted, whatever happens between the calls.
     pub fn scan(&self, cursor: u64, budget: usize, mut emit: impl FnMut(Elem<'_>, f64)) -> u64 {
@@ -519,6 +534,7 @@ impl<'a> Iterator for Iter<'a> {
 }
 
 /// The pairs of a listpack.
+#[derive(Clone)]
 pub struct PackIter<'a>(listpack::Iter<'a>);
 
 impl<'a> PackIter<'a> {

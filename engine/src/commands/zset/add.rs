@@ -44,15 +44,15 @@ const ZADD: Command = Command {
 #[derive(Default)]
 pub(crate) struct Options {
     /// Only members that are not there.
-    nx: bool,
+    pub(crate) nx: bool,
     /// Only members that are there.
-    xx: bool,
+    pub(crate) xx: bool,
     /// A score only grows.
     gt: bool,
     /// A score only falls.
     lt: bool,
     /// Changed members count in the reply.
-    ch: bool,
+    pub(crate) ch: bool,
     /// The score is added to the present one.
     incr: bool,
 }

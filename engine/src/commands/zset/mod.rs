@@ -39,7 +39,7 @@ enum Scores {
 
 /// Writes a member as a bulk reply.
 #[inline]
-fn reply_name(out: &mut Writer<'_>, name: Elem<'_>) {
+pub(super) fn reply_name(out: &mut Writer<'_>, name: Elem<'_>) {
     match name {
         Elem::Int(n) => out.bulk_integer(n),
         Elem::Str(bytes) => out.bulk(bytes),
