@@ -3,15 +3,18 @@
 
 mod bitfield;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::args::Args;
 use crate::command::{Arg, Arity, Command, Flags, Group, KeyFlags, KeySpec};
 use crate::ctx::{CmdResult, Ctx, Outcome};
+use crate::ds::bits::{self, Combination};
+use crate::ds::heapstr::HeapStr;
 use crate::effects::EventClass;
 use crate::error::CommandError;
-use crate::keyspace::Expiry;
-use crate::types::{Str, Value};
+use crate::keyspace::{Expiry, ValueRef};
+use crate::types::string::StrRef;
 
 /// The declarations.
 pub const COMMANDS: &[&Command] =
@@ -163,17 +166,17 @@ fn bitcount(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 }
 
 /// How many of these bits are set.
-fn count_bits(text: &[u8], bits: Range<u64>) -> u64 {
-    let whole = bits.start.div_ceil(8)..bits.end / 8;
+fn count_bits(text: &[u8], range: Range<u64>) -> u64 {
+    let whole = range.start.div_ceil(8)..range.end / 8;
     if whole.start > whole.end {
         // Both ends lie in one byte.
-        return u64::from((text[whole.end as usize] & head_mask(bits.start) & !head_mask(bits.end)).count_ones());
+        return u64::from((text[whole.end as usize] & head_mask(range.start) & !head_mask(range.end)).count_ones());
     }
-    let head = if bits.start.is_multiple_of(8) { 0 } else { text[(bits.start / 8) as usize] & head_mask(bits.start) };
-    let tail = if bits.end.is_multiple_of(8) { 0 } else { text[(bits.end / 8) as usize] & !head_mask(bits.end) };
-    let (words, rest) = text[whole.start as usize..whole.end as usize].as_chunks();
-    let words: u64 = words.iter().map(|&word| u64::from(u64::from_ne_bytes(word).count_ones())).sum();
-    words + u64::from(rest.iter().chain(&[head, tail]).map(|byte| byte.count_ones()).sum::<u32>())
+    let head =
+        if range.start.is_multiple_of(8) { 0 } else { text[(range.start / 8) as usize] & head_mask(range.start) };
+    let tail = if range.end.is_multiple_of(8) { 0 } else { text[(range.end / 8) as usize] & !head_mask(range.end) };
+    let whole = bits::count(&text[whole.start as usize..whole.end as usize]);
+    whole + u64::from(head.count_ones() + tail.count_ones())
 }
 
 /// The bits of a byte from this one on.
@@ -290,12 +293,22 @@ const BITOP: Command = Command {
     group: Group::Bitmap,
     keys: &[KeySpec::at(2, KeyFlags::OW_UPDATE), KeySpec::range(3, -1, 1, KeyFlags::READ)],
     since: "2.6.0",
+    history: &[("8.2.0", "DIFF, DIFF1, ANDOR and ONE.")],
     complexity: "O(N)",
     summary: "Combines string values bit by bit and stores the result.",
     args: &[
         Arg::one_of(
             "operation",
-            &[Arg::word("and", "AND"), Arg::word("or", "OR"), Arg::word("xor", "XOR"), Arg::word("not", "NOT")],
+            &[
+                Arg::word("and", "AND"),
+                Arg::word("or", "OR"),
+                Arg::word("xor", "XOR"),
+                Arg::word("not", "NOT"),
+                Arg::word("diff", "DIFF").since("8.2.0"),
+                Arg::word("diff1", "DIFF1").since("8.2.0"),
+                Arg::word("andor", "ANDOR").since("8.2.0"),
+                Arg::word("one", "ONE").since("8.2.0"),
+            ],
         ),
         Arg::key("destkey"),
         Arg::key_of("key", 1).many(),
@@ -304,74 +317,64 @@ const BITOP: Command = Command {
     ..Command::BASE
 };
 
-/// What BITOP does.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-enum Operation {
-    And,
-    Or,
-    Xor,
-    Not,
-}
-
 fn bitop(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let operation = if args.keyword("AND") {
-        Operation::And
-    } else if args.keyword("OR") {
-        Operation::Or
-    } else if args.keyword("XOR") {
-        Operation::Xor
-    } else if args.keyword("NOT") {
-        Operation::Not
-    } else {
-        return Err(CommandError::Syntax);
+    let word = args.next()?;
+    let combination = match word.to_ascii_lowercase().as_slice() {
+        b"and" => Combination::And,
+        b"or" => Combination::Or,
+        b"xor" => Combination::Xor,
+        b"not" => Combination::Not,
+        b"diff" => Combination::Diff,
+        b"diff1" => Combination::Diff1,
+        b"andor" => Combination::AndOr,
+        b"one" => Combination::One,
+        _ => return Err(CommandError::Syntax),
     };
-    let (target, sources) = (args.next()?, args.take_rest());
-    if operation == Operation::Not && sources.len() != 1 {
-        return Err(CommandError::Text("ERR BITOP NOT must be called with a single source key."));
-    }
-    let mut result = Vec::new();
-    for (index, key) in sources.iter().enumerate() {
-        let mut buffer = itoa::Buffer::new();
-        let text = ctx.db.read_string(key)?.map_or(&b""[..], |value| value.text(&mut buffer));
-        if index == 0 {
-            result.extend_from_slice(text);
-        } else {
-            combine(&mut result, text, operation);
+    let (target, keys) = (args.next()?, args.take_rest());
+    match combination {
+        Combination::Not if keys.len() != 1 => {
+            return Err(CommandError::Text("ERR BITOP NOT must be called with a single source key."));
         }
+        Combination::Diff | Combination::Diff1 | Combination::AndOr if keys.len() < 2 => {
+            let name = word.to_ascii_uppercase();
+            return Err(CommandError::owned(format!(
+                "ERR BITOP {} must be called with at least two source keys.",
+                name.escape_ascii()
+            )));
+        }
+        _ => {}
     }
-    if operation == Operation::Not {
-        result.iter_mut().for_each(|byte| *byte = !*byte);
+    // First the lookups that count, then all the strings at once.
+    let mut len = 0;
+    for key in keys {
+        len = len.max(ctx.db.read_string(key)?.map_or(0, StrRef::len));
     }
-    let len = result.len();
-    if len > 0 {
-        ctx.db.insert(target, Value::String(Str::Bytes(result)), Expiry::Clear);
-        ctx.effects.changed(EventClass::STRING, "set", target, 1);
-    } else {
+    if len == 0 {
         let lazy = ctx.config.lazy_server_del;
         if super::generic::keys::remove(ctx, target, lazy) {
             ctx.effects.changed(EventClass::GENERIC, "del", target, 1);
         }
+        ctx.out.integer(0);
+        return Ok(Outcome::Done);
     }
+    let mut result = HeapStr::with_capacity(len);
+    result.grow(len);
+    {
+        let sources: Vec<Cow<'_, [u8]>> = keys
+            .iter()
+            .map(|key| match ctx.db.look(key) {
+                Some(ValueRef::String(StrRef::Bytes(bytes))) => Cow::Borrowed(bytes),
+                Some(ValueRef::String(number)) => Cow::Owned(number.to_vec()),
+                _ => Cow::Borrowed(&b""[..]),
+            })
+            .collect();
+        let sources: Vec<&[u8]> = sources.iter().map(|source| &**source).collect();
+        bits::combine(result.bytes_mut(), &sources, combination);
+    }
+    ctx.db.set_heap_string(target, result, Expiry::Clear);
+    ctx.effects.changed(EventClass::STRING, "set", target, 1);
     ctx.out.integer(len as i64);
     Ok(Outcome::Done)
-}
-
-/// Combines `text` into `result`; the shorter of the two counts as padded with zeros.
-fn combine(result: &mut Vec<u8>, text: &[u8], operation: Operation) {
-    if result.len() < text.len() {
-        result.resize(text.len(), 0);
-    }
-    let (common, rest) = result.split_at_mut(text.len());
-    let pairs = common.iter_mut().zip(text);
-    match operation {
-        Operation::And => {
-            pairs.for_each(|(a, b)| *a &= b);
-            rest.fill(0);
-        }
-        Operation::Or => pairs.for_each(|(a, b)| *a |= b),
-        Operation::Xor => pairs.for_each(|(a, b)| *a ^= b),
-        Operation::Not => unreachable!("NOT has one operand"),
-    }
 }
 
 #[cfg(test)]
@@ -484,6 +487,21 @@ mod tests {
               > nothing
             BITOP NOT d f s        => -ERR BITOP NOT must be called with a single source key.
             BITOP FOO d f          => -ERR syntax error
+            BITOP DIFF d s         => -ERR BITOP DIFF must be called with at least two source keys.
+            BITOP diff1 d s        => -ERR BITOP DIFF1 must be called with at least two source keys.
+            MSET x "\x0f\xf0" y "\x05" z "\x06\x01" n 12 => +OK
+            BITOP DIFF d x y z     => :2
+            GET d                  => "\x08\xf0"
+            BITOP DIFF1 d x y z    => :2
+            GET d                  => "\x00\x01"
+            BITOP ANDOR d x y z    => :2
+            GET d                  => "\x07\x00"
+            BITOP ONE d x y z      => :2
+            GET d                  => "\x08\xf1"
+            BITOP ONE d x          => :2
+            BITOP OR d n n         => :2
+            GET d                  => "12"
+            BITOP AND d d d        => :2
             RPUSH l 1              => :1
             BITOP OR d s l         => -WRONGTYPE Operation against a key holding the wrong kind of value
             "#,

@@ -3,6 +3,7 @@
 //! The byte formats (listpack, intset, quicklist nodes) are Redis' own, so that saving and loading is copying. This folder
 //! is the only place of the engine with `unsafe` code; everything it hands out is safe to use.
 
+pub mod bits;
 pub mod blob;
 pub mod btree;
 pub mod element;

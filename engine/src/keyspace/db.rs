@@ -8,8 +8,9 @@ use super::deadlines::Deadlines;
 use crate::config::AccessClock;
 use crate::ds::entry::{Encoding, Entry, EntryMut, EntryRef, HeapMut, NewValue, OldValue, StoredStr};
 use crate::ds::hash::hash;
-use crate::ds::listpack::Elem;
+use crate::ds::heapstr::HeapStr;
 use crate::ds::hll;
+use crate::ds::listpack::Elem;
 use crate::ds::table::{Occupied, Place, Stats, Table, position};
 use crate::effects::{EventClass, Interest};
 use crate::error::CommandError;
@@ -647,6 +648,11 @@ impl Db {
             Some(n) => self.put(key, NewValue::Int(n), expiry),
             None => self.put(key, NewValue::Bytes(bytes), expiry),
         }
+    }
+
+    /// Sets `key` to these bytes, whatever it held, without copying them.
+    pub fn set_heap_string(&mut self, key: &[u8], bytes: HeapStr, expiry: Expiry) {
+        self.put(key, NewValue::Heap(bytes), expiry);
     }
 
     /// Sets `key` to this integer, whatever it held.
