@@ -47,7 +47,9 @@ pub struct Rate {
 
 impl Rate {
     fn sample(&mut self, total: u64, elapsed_ms: u64) {
-        self.samples[self.next] = total.wrapping_sub(self.last) * 1000 / elapsed_ms.max(1);
+        // CONFIG RESETSTAT sets totals back: then all of it came since.
+        let new = total.checked_sub(self.last).unwrap_or(total);
+        self.samples[self.next] = new.saturating_mul(1000) / elapsed_ms.max(1);
         self.next = (self.next + 1) % SAMPLES;
         self.last = total;
     }

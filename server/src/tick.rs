@@ -115,7 +115,9 @@ impl Tick {
         stats.cycles += 1;
         stats.cycle_us += spent;
         stats.cycle_us_max = stats.cycle_us_max.max(spent);
-        stats.commands_per_cycle_max = stats.commands_per_cycle_max.max(stats.commands - commands_before);
+        // CONFIG RESETSTAT in this cycle has set the count back.
+        let commands = stats.commands.saturating_sub(commands_before);
+        stats.commands_per_cycle_max = stats.commands_per_cycle_max.max(commands);
         Ok(())
     }
 
