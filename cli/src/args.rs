@@ -224,7 +224,7 @@ pub(crate) fn leading_integer(text: &[u8]) -> i64 {
 const NUMBER_MAX: usize = 64;
 
 /// The leading number of a text, as C's `atof` reads plain decimals: anything else is 0.
-fn leading_float(text: &[u8]) -> f64 {
+pub(crate) fn leading_float(text: &[u8]) -> f64 {
     let text = String::from_utf8_lossy(&text[..text.len().min(NUMBER_MAX)]);
     let text = text.trim_start();
     (0..=text.len())
@@ -272,7 +272,7 @@ fn percent_decode(text: &[u8]) -> Result<Vec<u8>, Stop> {
 }
 
 /// `redis://[user[:password]@]host[:port][/db]`.
-fn uri(text: &[u8], options: &mut Options) -> Result<(), Stop> {
+pub(crate) fn uri(text: &[u8], options: &mut Options) -> Result<(), Stop> {
     let scheme_is = |scheme: &[u8]| text.len() >= scheme.len() && text[..scheme.len()].eq_ignore_ascii_case(scheme);
     if scheme_is(b"rediss://") {
         return fail("rediss:// needs TLS, which redis-cli-rs does not have yet");

@@ -56,12 +56,23 @@ pub(crate) struct Binaries {
     pub(crate) server: PathBuf,
     /// `redis-cli-rs`.
     pub(crate) cli: PathBuf,
+    /// `redis-benchmark-rs`.
+    pub(crate) benchmark: PathBuf,
 }
 
-/// Builds the server and the command line client.
+/// Builds the server, the command line client and the load generator.
 pub(crate) fn build(profile: Profile) -> Result<Binaries, Error> {
     let mut cargo = cargo();
-    cargo.args(["build", "--quiet", "--bin", "redis-server-rs", "--bin", "redis-cli-rs"]);
+    cargo.args([
+        "build",
+        "--quiet",
+        "--bin",
+        "redis-server-rs",
+        "--bin",
+        "redis-cli-rs",
+        "--bin",
+        "redis-benchmark-rs",
+    ]);
     let folder = match profile {
         Profile::Dev => "debug",
         Profile::Release => {
@@ -69,12 +80,16 @@ pub(crate) fn build(profile: Profile) -> Result<Binaries, Error> {
             "release"
         }
     };
-    println!("building redis-server-rs and redis-cli-rs ({folder})");
+    println!("building redis-server-rs, redis-cli-rs and redis-benchmark-rs ({folder})");
     if !process::run(&mut cargo, Duration::from_secs(40 * 60))?.success() {
         fail!("the build failed");
     }
     let dir = target().join(folder);
-    Ok(Binaries { server: dir.join("redis-server-rs"), cli: dir.join("redis-cli-rs") })
+    Ok(Binaries {
+        server: dir.join("redis-server-rs"),
+        cli: dir.join("redis-cli-rs"),
+        benchmark: dir.join("redis-benchmark-rs"),
+    })
 }
 
 /// The cargo that started us, in the workspace's root.

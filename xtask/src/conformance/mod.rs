@@ -236,15 +236,17 @@ fn select(options: &Options, ledger: &Ledger, suite: &Path) -> Result<Vec<String
 }
 
 fn programs(options: &Options) -> Result<Programs, Error> {
-    let benchmark = place::tool("redis-benchmark");
     let Some(server) = &options.server else {
         let ours = place::build(options.profile)?;
-        return Ok(Programs { server: ours.server, cli: options.cli.clone().unwrap_or(ours.cli), benchmark });
+        let cli = options.cli.clone().unwrap_or(ours.cli);
+        return Ok(Programs { server: ours.server, cli, benchmark: Some(ours.benchmark) });
     };
     if !server.is_file() {
         fail!("there is no server at {}", server.display());
     }
-    let beside = |name: &str| Some(server.parent()?.join(name)).filter(|path| path.is_file());
+    let beside = |name: &str| std::fs::canonicalize(server.parent()?.join(name)).ok().filter(|path| path.is_file());
+    let benchmark = beside("redis-benchmark-rs").or_else(|| beside("redis-benchmark"));
+    let benchmark = benchmark.or_else(|| place::tool("redis-benchmark"));
     let cli = options.cli.clone().or_else(|| beside("redis-cli-rs")).or_else(|| beside("redis-cli"));
     let Some(cli) = cli.or_else(|| place::tool("redis-cli")) else {
         fail!("no client found beside {}; name one with --cli PATH", server.display());

@@ -63,7 +63,7 @@ impl Overlay {
             symlink("redis-server", src.join(name))?;
         }
         if let Some(benchmark) = &programs.benchmark {
-            symlink(benchmark, src.join("redis-benchmark"))?;
+            std::fs::copy(benchmark, src.join("redis-benchmark"))?;
         }
         Ok(overlay)
     }

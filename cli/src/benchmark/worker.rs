@@ -1,0 +1,365 @@
+//! The load generator: one thread, an epoll set and its share of the clients.
+//!
+//! With a closed loop each client sends its next requests when it has the replies to the last. With an open loop
+//! (`--rps`) requests are due at fixed times; latency counts from then, so that a server that stalls does not hide the
+//! requests that would have come meanwhile.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::ToSocketAddrs;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::args::Endpoint;
+use crate::benchmark::replies::ReplyCounter;
+use crate::benchmark::workload::{Batch, Workload};
+use crate::connection::io_text;
+use crate::random::Random;
+
+/// Bytes read at once.
+const READ_SIZE: usize = 64 * 1024;
+
+/// Events taken at once.
+const EVENTS: usize = 256;
+
+/// How often a thread that waits looks whether it is to stop.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// From here on waiting for a due time is done by looking at the clock: sleeping is not exact enough.
+const SPIN: Duration = Duration::from_micros(1500);
+
+/// Longest latency that is told apart, in microseconds.
+const LATENCY_MAX: u64 = 60_000_000;
+
+/// An empty histogram of latencies in microseconds.
+pub(crate) fn histogram() -> Histogram<u64> {
+    let bounds = Histogram::new_with_bounds(1, LATENCY_MAX, 3);
+    bounds.expect("the bounds are constants that the histogram accepts")
+}
+
+/// What the threads of one test share.
+#[derive(Debug)]
+pub(crate) struct Job<'a> {
+    pub(crate) workload: &'a Workload,
+    pub(crate) address: &'a SockAddr,
+    /// What a new connection sends first.
+    pub(crate) greeting: &'a [u8],
+    /// Replies to the greeting.
+    pub(crate) greeting_replies: u64,
+    pub(crate) pipeline: usize,
+    pub(crate) keep_alive: bool,
+    /// Requests to send; the rest is not sent.
+    pub(crate) requests: u64,
+    /// When to stop sending.
+    pub(crate) deadline: Option<Instant>,
+    /// Requests per second of one thread.
+    pub(crate) rate: Option<f64>,
+    pub(crate) issued: AtomicU64,
+    pub(crate) finished: AtomicU64,
+    /// Sum of the latencies of finished requests, in microseconds.
+    pub(crate) latency: AtomicU64,
+    pub(crate) stop: AtomicBool,
+}
+
+impl Job<'_> {
+    /// Takes up to a pipeline's worth of the requests that are left.
+    fn take(&self, now: Instant) -> usize {
+        if self.deadline.is_some_and(|deadline| now >= deadline) || self.stop.load(Ordering::Relaxed) {
+            return 0;
+        }
+        let before = self.issued.fetch_add(self.pipeline as u64, Ordering::Relaxed);
+        self.requests.saturating_sub(before).min(self.pipeline as u64) as usize
+    }
+}
+
+/// Resolves the endpoint.
+pub(crate) fn address(endpoint: &Endpoint) -> io::Result<SockAddr> {
+    use std::os::unix::ffi::OsStrExt;
+    if let Some(path) = &endpoint.socket {
+        return SockAddr::unix(std::ffi::OsStr::from_bytes(path));
+    }
+    let mut found = (endpoint.host.as_str(), endpoint.port).to_socket_addrs()?;
+    found.next().map(SockAddr::from).ok_or_else(|| io::Error::new(ErrorKind::NotFound, "no address"))
+}
+
+/// Opens a connection without waiting for it.
+pub(crate) fn connect(address: &SockAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::from(i32::from(address.family())), Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    if !address.is_unix() {
+        socket.set_tcp_nodelay(true)?;
+    }
+    match socket.connect(address) {
+        Err(error) if error.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => Err(error),
+        _ => Ok(socket),
+    }
+}
+
+/// What a client is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Connecting,
+    /// So many replies to the greeting are awaited.
+    Greeting(u64),
+    /// So many replies to requests are awaited.
+    Waiting(u64),
+    Idle,
+    Done,
+}
+
+struct Client {
+    socket: Socket,
+    state: State,
+    batch: Batch,
+    /// Bytes of the greeting or the batch that are sent.
+    sent: usize,
+    /// When the requests were sent, or due.
+    start: Instant,
+    replies: ReplyCounter,
+    /// The epoll set reports when the socket can be written.
+    wants_write: bool,
+}
+
+/// One thread's part of a test.
+pub(crate) struct Worker<'a> {
+    job: &'a Job<'a>,
+    epoll: OwnedFd,
+    clients: Vec<Client>,
+    random: Random,
+    latencies: Histogram<u64>,
+    /// Clients that are not done.
+    active: usize,
+    /// Open loop: clients without a request.
+    idle: VecDeque<usize>,
+    /// Open loop: when the next requests are due.
+    due: Instant,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Worker<'a> {
+    /// Opens the connections.
+    pub(crate) fn new(job: &'a Job<'a>, clients: usize, random: Random) -> io::Result<Worker<'a>> {
+        let mut worker = Worker {
+            job,
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            clients: Vec::new(),
+            random,
+            latencies: histogram(),
+            active: clients,
+            idle: VecDeque::new(),
+            due: Instant::now(),
+            buffer: vec![0; READ_SIZE],
+        };
+        for index in 0..clients {
+            let client = Client {
+                socket: connect(job.address)?,
+                state: State::Connecting,
+                batch: job.workload.batch(job.pipeline),
+                sent: 0,
+                start: Instant::now(),
+                replies: ReplyCounter::default(),
+                wants_write: true,
+            };
+            worker.register(&client.socket, index)?;
+            worker.clients.push(client);
+        }
+        Ok(worker)
+    }
+
+    fn register(&self, socket: &Socket, index: usize) -> io::Result<()> {
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT;
+        Ok(epoll::add(&self.epoll, socket, epoll::EventData::new_u64(index as u64), flags)?)
+    }
+
+    /// Runs until all requests have their replies. The latencies, in microseconds.
+    pub(crate) fn run(mut self) -> Result<Histogram<u64>, String> {
+        let mut events = Vec::with_capacity(EVENTS);
+        self.due = Instant::now();
+        while self.active > 0 {
+            let wait = self.dispatch()?;
+            let timeout = Timespec { tv_sec: 0, tv_nsec: wait.subsec_nanos().into() };
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&timeout)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(io_text(&error.into())),
+            }
+            for event in events.drain(..) {
+                let flags = event.flags;
+                self.ready(event.data.u64() as usize, flags)?;
+            }
+            if self.job.stop.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        Ok(self.latencies)
+    }
+
+    /// Open loop: gives idle clients the requests that are due. How long to wait for events then.
+    fn dispatch(&mut self) -> Result<Duration, String> {
+        let Some(rate) = self.job.rate else { return Ok(LOOK) };
+        let every = Duration::from_secs_f64(self.job.pipeline as f64 / rate);
+        let now = Instant::now();
+        if self.is_over(now) {
+            while let Some(index) = self.idle.pop_front() {
+                self.begin(index, now, now)?;
+            }
+        }
+        while self.due <= now {
+            let Some(index) = self.idle.pop_front() else { return Ok(LOOK) };
+            let due = self.due;
+            self.due += every;
+            self.begin(index, due, now)?;
+        }
+        match self.due - now {
+            // Nobody is free: a reply comes before anything can be sent.
+            _ if self.idle.is_empty() => Ok(LOOK),
+            left if left < SPIN => Ok(Duration::ZERO),
+            left => Ok((left - SPIN / 2).min(LOOK)),
+        }
+    }
+
+    /// Nothing more is to be sent.
+    fn is_over(&self, now: Instant) -> bool {
+        self.job.issued.load(Ordering::Relaxed) >= self.job.requests
+            || self.job.deadline.is_some_and(|deadline| now >= deadline)
+    }
+
+    /// Gives a client its next requests, or ends it when there are none left.
+    fn begin(&mut self, index: usize, start: Instant, now: Instant) -> Result<(), String> {
+        let count = self.job.take(now);
+        let client = &mut self.clients[index];
+        if count == 0 {
+            client.state = State::Done;
+            self.active -= 1;
+            let _ = epoll::delete(&self.epoll, &client.socket);
+            return Ok(());
+        }
+        self.job.workload.fill(&mut client.batch, count, &mut self.random);
+        client.state = State::Waiting(count as u64);
+        client.sent = 0;
+        client.start = start;
+        self.flush(index)
+    }
+
+    /// A client that could send now does, or waits for its turn.
+    fn next(&mut self, index: usize) -> Result<(), String> {
+        let now = Instant::now();
+        match self.job.rate {
+            Some(_) if !self.is_over(now) => {
+                self.clients[index].state = State::Idle;
+                self.idle.push_back(index);
+                self.flush(index)
+            }
+            _ => self.begin(index, now, now),
+        }
+    }
+
+    fn ready(&mut self, index: usize, flags: epoll::EventFlags) -> Result<(), String> {
+        let client = &mut self.clients[index];
+        if client.state == State::Done {
+            return Ok(());
+        }
+        if client.state == State::Connecting {
+            if let Some(error) = client.socket.take_error().map_err(|error| io_text(&error))? {
+                return Err(io_text(&error));
+            }
+            client.sent = 0;
+            match self.job.greeting_replies {
+                0 => return self.next(index),
+                replies => client.state = State::Greeting(replies),
+            }
+            return self.flush(index);
+        }
+        if flags.contains(epoll::EventFlags::OUT) {
+            self.flush(index)?;
+        }
+        if flags.intersects(epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ERR) {
+            self.receive(index)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what the socket takes.
+    fn flush(&mut self, index: usize) -> Result<(), String> {
+        let client = &mut self.clients[index];
+        let bytes = match client.state {
+            State::Greeting(_) => self.job.greeting,
+            State::Waiting(_) => client.batch.bytes(),
+            _ => &[],
+        };
+        while client.sent < bytes.len() {
+            match (&client.socket).write(&bytes[client.sent..]) {
+                Ok(count) => client.sent += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(format!("Writing to socket: {}", io_text(&error))),
+            }
+        }
+        let wants_write = client.sent < bytes.len();
+        if wants_write != client.wants_write {
+            client.wants_write = wants_write;
+            let mut flags = epoll::EventFlags::IN;
+            flags.set(epoll::EventFlags::OUT, wants_write);
+            epoll::modify(&self.epoll, &client.socket, epoll::EventData::new_u64(index as u64), flags)
+                .map_err(|error| io_text(&error.into()))?;
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, index: usize) -> Result<(), String> {
+        let client = &mut self.clients[index];
+        let count = match (&client.socket).read(&mut self.buffer) {
+            Ok(0) => return Err("Server closed the connection".to_owned()),
+            Ok(count) => count,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return Ok(()),
+            Err(error) => return Err(io_text(&error)),
+        };
+        let complete = client.replies.feed(&self.buffer[..count]).map_err(|error| error.to_string())?;
+        if let Some(text) = client.replies.take_error() {
+            return Err(format!("from server: {text}"));
+        }
+        if complete == 0 {
+            return Ok(());
+        }
+        if let State::Greeting(left) = client.state {
+            let answered = complete.min(left);
+            client.state = State::Greeting(left - answered);
+            if left > answered {
+                return Ok(());
+            }
+            return self.next(index);
+        }
+        let State::Waiting(left) = client.state else { return Err("unexpected reply".to_owned()) };
+        let left = left.checked_sub(complete).ok_or("more replies than requests")?;
+        let micros = u64::try_from(client.start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        client.state = State::Waiting(left);
+        self.latencies.saturating_record_n(micros, complete);
+        self.job.finished.fetch_add(complete, Ordering::Relaxed);
+        self.job.latency.fetch_add(micros.saturating_mul(complete), Ordering::Relaxed);
+        if left > 0 {
+            return Ok(());
+        }
+        if self.job.keep_alive { self.next(index) } else { self.reconnect(index) }
+    }
+
+    /// `-k 0`: a new connection for the next requests.
+    fn reconnect(&mut self, index: usize) -> Result<(), String> {
+        if self.job.issued.load(Ordering::Relaxed) >= self.job.requests {
+            return self.next(index);
+        }
+        let socket = connect(self.job.address).map_err(|error| io_text(&error))?;
+        self.register(&socket, index).map_err(|error| io_text(&error))?;
+        let client = &mut self.clients[index];
+        // Closing the old one takes it out of the epoll set.
+        client.socket = socket;
+        client.state = State::Connecting;
+        client.replies = ReplyCounter::default();
+        client.wants_write = true;
+        Ok(())
+    }
+}
