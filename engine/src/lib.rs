@@ -36,7 +36,7 @@ use config::EngineConfig;
 use ctx::{CmdResult, Ctx, Outcome};
 use effects::{Effects, EventClass};
 use error::CommandError;
-use keyspace::{Db, Keyspaces, STALLING_PARTS, Setting};
+use keyspace::{Db, ExpiredFields, Keyspaces, STALLING_PARTS, Setting};
 use registry::Registry;
 use resp::Protocol;
 use resp::writer::Writer;
@@ -56,6 +56,8 @@ pub struct Engine {
     registry: Registry<DataFn>,
     /// Keys removed because their time had passed, since the start.
     pub expired_keys: u64,
+    /// Fields of hashes removed because their time had passed, since the start.
+    pub expired_fields: u64,
 }
 
 impl Engine {
@@ -73,6 +75,7 @@ impl Engine {
             effects: Effects::default(),
             registry,
             expired_keys: 0,
+            expired_fields: 0,
         }
     }
 
@@ -163,6 +166,17 @@ impl Engine {
         removed
     }
 
+    /// Removes fields of hashes in one database whose time has passed, at most about `budget` of them; returns how many. The effects
+    /// are those of a command of its own.
+    pub fn expire_fields_step(&mut self, db: usize, now: UnixMs, budget: usize) -> usize {
+        self.effects.begin(db);
+        let setting = self.setting(now);
+        setting.apply(&mut self.dbs[db]);
+        let removed = self.dbs[db].expire_fields_step(budget);
+        self.collect_notes(db);
+        removed
+    }
+
     /// Turns what lookups in `db` noticed into effects that precede those of the command.
     #[inline]
     fn collect_notes(&mut self, db: usize) {
@@ -170,6 +184,7 @@ impl Engine {
         if !notes.expired.is_empty()
             || !notes.missed.is_empty()
             || !notes.created.is_empty()
+            || !notes.expired_fields.is_empty()
             || !waste.garbage.is_empty()
         {
             self.collect_all_notes(db);
@@ -188,6 +203,17 @@ impl Engine {
             self.effects.touch_in(db, &key);
             self.effects.event_before(db, EventClass::EXPIRED, "expired", &key);
             self.effects.propagate_before(db, &[removal, &key]);
+        }
+        for ExpiredFields { key, fields, emptied } in notes.expired_fields.drain(..) {
+            self.expired_fields += fields.len() as u64;
+            self.effects.touch_in(db, &key);
+            self.effects.event_before(db, EventClass::HASH, "hexpired", &key);
+            if emptied {
+                self.effects.event_before(db, EventClass::GENERIC, "del", &key);
+            }
+            for field in &fields {
+                self.effects.propagate_before(db, &[b"HDEL", &key, field]);
+            }
         }
         for key in notes.missed.drain(..) {
             self.effects.event_before(db, EventClass::KEY_MISS, "keymiss", &key);

@@ -148,11 +148,15 @@ impl Server {
         let count = self.engine.dbs.len();
         for turn in 0..count {
             let db = (self.cron.expire_db + turn) % count;
-            if self.engine.dbs[db].expires() == 0 {
+            if self.engine.dbs[db].expires() == 0 && self.engine.dbs[db].field_expires() == 0 {
                 continue;
             }
             loop {
-                let removed = self.engine.expire_step(db, now, EXPIRE_STEP);
+                let keys = self.engine.expire_step(db, now, EXPIRE_STEP);
+                if keys > 0 {
+                    self.apply_effects();
+                }
+                let removed = self.engine.expire_fields_step(db, now, EXPIRE_STEP);
                 if removed > 0 {
                     self.apply_effects(&[], true);
                 }
@@ -163,7 +167,7 @@ impl Server {
                     self.latency.note("expire-cycle", spent, now);
                     return;
                 }
-                if removed < EXPIRE_STEP {
+                if keys.max(removed) < EXPIRE_STEP {
                     break;
                 }
             }

@@ -65,10 +65,13 @@ fn add_value(digest: &mut Digest, value: ValueRef<'_>, deadline: Option<UnixMs>)
             } else if let Some(set) = other.get::<Set>() {
                 set.iter().for_each(|member| digest.xor(&member.to_vec()));
             } else if let Some(hash) = other.get::<Hash>() {
-                for (field, value) in hash.iter() {
+                for stored in hash.iter_stored() {
                     let mut pair = Digest::default();
-                    pair.mix(&field.to_vec());
-                    pair.mix(&value.to_vec());
+                    pair.mix(&stored.field.to_vec());
+                    pair.mix(&stored.value.to_vec());
+                    if stored.deadline.is_some() {
+                        pair.xor(b"!!hexpire!!");
+                    }
                     digest.xor(&pair.0);
                 }
             } else if let Some(zset) = other.get::<Zset>() {

@@ -8,12 +8,16 @@ use super::elements::{RandomCount, reply_elem, reply_repeated};
 use super::scan_args::{self, ScanArgs, ScanOf, ScanReply};
 use crate::args::Args;
 use crate::command::{Arg, Arity, Command, Flags, Group, KeyFlags, KeySpec};
+use crate::config::EngineConfig;
 use crate::ctx::{CmdResult, Ctx, Outcome};
 use crate::ds::int;
 use crate::ds::listpack::{Elem, ElemBuf};
 use crate::effects::EventClass;
 use crate::error::CommandError;
+use crate::keyspace::{Db, Emptied, Ref};
+use crate::time::UnixMs;
 use crate::types::Hash;
+use crate::types::hash::{FieldExpiry, Stored};
 
 /// The declarations.
 pub const COMMANDS: &[&Command] = &[
@@ -87,9 +91,12 @@ fn set_pairs(ctx: &mut Ctx<'_>, args: &mut Args<'_>, command: &'static str) -> R
         return Err(CommandError::WrongArity(command.into()));
     }
     let mut hash = ctx.db.write_or_create::<Hash>(key)?;
+    let before = hash.next_deadline();
     hash.prepare(words.iter().copied(), ctx.config);
     let new = pairs.iter().filter(|[field, value]| hash.set(field, value, ctx.config)).count();
+    let after = hash.next_deadline();
     drop(hash);
+    ctx.db.fields_changed(key, before, after);
     ctx.effects.changed(EventClass::HASH, "hset", key, pairs.len() as u64);
     Ok(new)
 }
@@ -110,6 +117,7 @@ const HSETNX: Command = Command {
 
 fn hsetnx(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let (key, field, value) = (args.next()?, args.next()?, args.next()?);
+    expire_before_setting(ctx, key, field);
     let mut hash = ctx.db.write_or_create::<Hash>(key)?;
     let new = !hash.contains(field);
     if new {
@@ -138,15 +146,35 @@ const HGET: Command = Command {
 };
 
 fn hget(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let hash = ctx.db.read::<Hash>(args.next()?)?;
-    reply_value(&mut ctx.out, hash.as_deref(), args.next()?);
+    let (key, field) = (args.next()?, args.next()?);
+    let hash = read_fields(ctx.db, key, &[field])?;
+    reply_value(&mut ctx.out, hash.as_deref(), field, ctx.now);
     Ok(Outcome::Done)
+}
+
+/// The hash at `key`, of which `fields` are going to be read: those whose time has passed are removed first.
+#[inline]
+fn read_fields<'a>(db: &'a mut Db, key: &[u8], fields: &[&[u8]]) -> Result<Option<Ref<'a, Hash>>, CommandError> {
+    if db.fields_are_due() && db.expire_fields(key, fields, Emptied::Remove) {
+        // The key was there when it was looked up.
+        db.hits += 1;
+        return Ok(None);
+    }
+    db.read(key)
+}
+
+/// Removes `field`, which is going to be set, if its time has passed. The hash stays, with its own deadline.
+#[inline]
+fn expire_before_setting(ctx: &mut Ctx<'_>, key: &[u8], field: &[u8]) {
+    if ctx.db.fields_are_due() {
+        ctx.db.expire_fields(key, &[field], Emptied::Keep);
+    }
 }
 
 /// Replies with the value of `field`, or null.
 #[inline]
-fn reply_value(out: &mut Writer<'_>, hash: Option<&Hash>, field: &[u8]) {
-    match hash.and_then(|hash| hash.get(field)) {
+pub(super) fn reply_value(out: &mut Writer<'_>, hash: Option<&Hash>, field: &[u8], now: UnixMs) {
+    match hash.and_then(|hash| hash.get_live(field, now)) {
         Some(value) => reply_elem(out, value),
         None => out.null(),
     }
@@ -167,11 +195,11 @@ const HMGET: Command = Command {
 };
 
 fn hmget(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let hash = ctx.db.read::<Hash>(args.next()?)?;
-    let fields = args.take_rest();
+    let (key, fields) = (args.next()?, args.take_rest());
+    let hash = read_fields(ctx.db, key, fields)?;
     ctx.out.array(fields.len());
     for field in fields {
-        reply_value(&mut ctx.out, hash.as_deref(), field);
+        reply_value(&mut ctx.out, hash.as_deref(), field, ctx.now);
     }
     Ok(Outcome::Done)
 }
@@ -197,6 +225,7 @@ fn hdel(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         ctx.out.integer(0);
         return Ok(Outcome::Done);
     };
+    let before = hash.next_deadline();
     let mut removed = 0;
     for field in args.take_rest() {
         removed += u64::from(hash.remove(field));
@@ -204,15 +233,16 @@ fn hdel(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
             break;
         }
     }
-    let emptied = hash.is_empty();
+    let (emptied, after) = (hash.is_empty(), hash.next_deadline());
     drop(hash);
+    ctx.db.fields_changed(key, before, after);
     ctx.out.integer(removed as i64);
     taken(ctx, key, removed, emptied);
     Ok(Outcome::Done)
 }
 
 /// Notes that `count` fields left `key`, which is removed when it is empty.
-fn taken(ctx: &mut Ctx<'_>, key: &[u8], count: u64, emptied: bool) {
+pub(super) fn taken(ctx: &mut Ctx<'_>, key: &[u8], count: u64, emptied: bool) {
     if count > 0 {
         ctx.effects.changed(EventClass::HASH, "hdel", key, count);
     }
@@ -243,21 +273,28 @@ fn hgetdel(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let key = args.next()?;
     // A wrong type is told before a mistake in the fields, as in Redis.
     let fields = counted_fields(args);
+    if ctx.db.write::<Hash>(key)?.is_none() {
+        reply_no_fields(ctx, fields?);
+        return Ok(Outcome::Done);
+    }
+    let fields = fields?;
+    if ctx.db.fields_are_due() {
+        ctx.db.expire_fields(key, fields, Emptied::Remove);
+    }
     let Some(mut hash) = ctx.db.write::<Hash>(key)? else {
-        let fields = fields?;
-        ctx.out.array(fields.len());
-        fields.iter().for_each(|_| ctx.out.null());
+        reply_no_fields(ctx, fields);
         return Ok(Outcome::Done);
     };
-    let fields = fields?;
+    let before = hash.next_deadline();
     ctx.out.array(fields.len());
     let mut removed = 0;
     for field in fields {
-        reply_value(&mut ctx.out, Some(&hash), field);
+        reply_value(&mut ctx.out, Some(&hash), field, ctx.now);
         removed += u64::from(hash.remove(field));
     }
-    let emptied = hash.is_empty();
+    let (emptied, after) = (hash.is_empty(), hash.next_deadline());
     drop(hash);
+    ctx.db.fields_changed(key, before, after);
     taken(ctx, key, removed, emptied);
     if removed > 0 && ctx.effects.interest.propagation {
         let mut argv: Vec<&[u8]> = vec![b"HDEL", key];
@@ -267,12 +304,26 @@ fn hgetdel(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     Ok(Outcome::Done)
 }
 
+/// Replies with null for each of `fields`.
+pub(super) fn reply_no_fields(ctx: &mut Ctx<'_>, fields: &[&[u8]]) {
+    ctx.out.array(fields.len());
+    fields.iter().for_each(|_| ctx.out.null());
+}
+
 /// Reads `FIELDS numfields field …`, which ends the request.
-fn counted_fields<'a>(args: &mut Args<'a>) -> Result<&'a [&'a [u8]], CommandError> {
+pub(super) fn counted_fields<'a>(args: &mut Args<'a>) -> Result<&'a [&'a [u8]], CommandError> {
+    counted_fields_or(args, CommandError::Text("ERR Number of fields must be a positive integer"))
+}
+
+/// As [`counted_fields`], with another error for a number that is none or not positive.
+pub(super) fn counted_fields_or<'a>(
+    args: &mut Args<'a>,
+    bad_count: CommandError,
+) -> Result<&'a [&'a [u8]], CommandError> {
     if !args.keyword("FIELDS") {
         return Err(CommandError::Text("ERR Mandatory argument FIELDS is missing or not at the right position"));
     }
-    let count = args.i64_in(1..=i64::MAX, CommandError::Text("ERR Number of fields must be a positive integer"))?;
+    let count = args.i64_in(1..=i64::MAX, bad_count)?;
     let fields = args.take_rest();
     if count as usize != fields.len() {
         return Err(CommandError::Text("ERR The `numfields` parameter must match the number of arguments"));
@@ -315,9 +366,9 @@ const HSTRLEN: Command = Command {
 };
 
 fn hstrlen(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let hash = ctx.db.read::<Hash>(args.next()?)?;
-    let field = args.next()?;
-    let len = match hash.as_ref().and_then(|hash| hash.get(field)) {
+    let (key, field) = (args.next()?, args.next()?);
+    let hash = read_fields(ctx.db, key, &[field])?;
+    let len = match hash.as_ref().and_then(|hash| hash.get_live(field, ctx.now)) {
         None => 0,
         Some(Elem::Int(n)) => int::text_len(n),
         Some(Elem::Str(bytes)) => bytes.len(),
@@ -341,9 +392,9 @@ const HEXISTS: Command = Command {
 };
 
 fn hexists(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let hash = ctx.db.read::<Hash>(args.next()?)?;
-    let field = args.next()?;
-    ctx.out.integer(i64::from(hash.is_some_and(|hash| hash.contains(field))));
+    let (key, field) = (args.next()?, args.next()?);
+    let hash = read_fields(ctx.db, key, &[field])?;
+    ctx.out.integer(i64::from(hash.is_some_and(|hash| hash.get_live(field, ctx.now).is_some())));
     Ok(Outcome::Done)
 }
 
@@ -364,11 +415,11 @@ const HGETALL: Command = Command {
 
 fn hgetall(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let hash = ctx.db.read::<Hash>(args.next()?)?;
-    ctx.out.map(hash.as_ref().map_or(0, |hash| hash.len()));
+    ctx.out.map(hash.as_ref().map_or(0, |hash| hash.live_len(ctx.now)));
     if let Some(hash) = hash {
-        hash.iter().for_each(|(field, value)| {
-            reply_elem(&mut ctx.out, field);
-            reply_elem(&mut ctx.out, value);
+        hash.iter_stored().filter(|pair| pair.is_live(ctx.now)).for_each(|pair| {
+            reply_elem(&mut ctx.out, pair.field);
+            reply_elem(&mut ctx.out, pair.value);
         });
     }
     Ok(Outcome::Done)
@@ -385,7 +436,7 @@ const HKEYS: Command = Command {
     complexity: "O(N) where N is the size of the hash.",
     summary: "Returns all fields of a hash.",
     args: &[Arg::key("key")],
-    run: |ctx, args| reply_side(ctx, args, |(field, _)| field),
+    run: |ctx, args| reply_side(ctx, args, |pair| pair.field),
     ..Command::BASE
 };
 
@@ -400,16 +451,17 @@ const HVALS: Command = Command {
     complexity: "O(N) where N is the size of the hash.",
     summary: "Returns all values of a hash.",
     args: &[Arg::key("key")],
-    run: |ctx, args| reply_side(ctx, args, |(_, value)| value),
+    run: |ctx, args| reply_side(ctx, args, |pair| pair.value),
     ..Command::BASE
 };
 
 /// Replies with one side of every pair.
-fn reply_side(ctx: &mut Ctx<'_>, args: &mut Args<'_>, side: for<'a> fn((Elem<'a>, Elem<'a>)) -> Elem<'a>) -> CmdResult {
+fn reply_side(ctx: &mut Ctx<'_>, args: &mut Args<'_>, side: for<'a> fn(Stored<'a>) -> Elem<'a>) -> CmdResult {
     let hash = ctx.db.read::<Hash>(args.next()?)?;
-    ctx.out.array(hash.as_ref().map_or(0, |hash| hash.len()));
+    ctx.out.array(hash.as_ref().map_or(0, |hash| hash.live_len(ctx.now)));
     if let Some(hash) = hash {
-        hash.iter().for_each(|pair| reply_elem(&mut ctx.out, side(pair)));
+        let live = hash.iter_stored().filter(|pair| pair.is_live(ctx.now));
+        live.for_each(|pair| reply_elem(&mut ctx.out, side(pair)));
     }
     Ok(Outcome::Done)
 }
@@ -430,6 +482,7 @@ const HINCRBY: Command = Command {
 
 fn hincrby(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let (key, field, step) = (args.next()?, args.next()?, args.i64()?);
+    expire_before_setting(ctx, key, field);
     let mut hash = ctx.db.write_or_create::<Hash>(key)?;
     // Neither error can befall a hash that was just created: there is no old value, and 0 takes every step.
     let before = match hash.get(field) {
@@ -440,7 +493,7 @@ fn hincrby(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         }
     };
     let sum = before.checked_add(step).ok_or(CommandError::Overflow)?;
-    hash.set(field, itoa::Buffer::new().format(sum).as_bytes(), ctx.config);
+    hash.set_with(field, itoa::Buffer::new().format(sum).as_bytes(), FieldExpiry::Keep, ctx.config);
     drop(hash);
     ctx.out.integer(sum);
     ctx.effects.changed(EventClass::HASH, "hincrby", key, 1);
@@ -467,6 +520,7 @@ fn hincrbyfloat(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     if !step.is_finite() {
         return Err(CommandError::Text("ERR value is NaN or Infinity"));
     }
+    expire_before_setting(ctx, key, field);
     let mut hash = ctx.db.write_or_create::<Hash>(key)?;
     // Neither error can befall a hash that was just created: there is no old value, and 0 takes every step.
     let before = match hash.get(field) {
@@ -479,11 +533,11 @@ fn hincrbyfloat(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         return Err(CommandError::NanOrInfinity);
     }
     let text = sum.to_string();
-    hash.set(field, text.as_bytes(), ctx.config);
+    hash.set_with(field, text.as_bytes(), FieldExpiry::Keep, ctx.config);
     drop(hash);
     ctx.effects.changed(EventClass::HASH, "hincrbyfloat", key, 1);
     // The sum is propagated, so that other floating point hardware cannot give another one.
-    ctx.effects.propagate_instead(&[b"HSET", key, field, text.as_bytes()]);
+    ctx.effects.propagate_instead(&[b"HSETEX", key, b"KEEPTTL", b"FIELDS", b"1", field, text.as_bytes()]);
     ctx.out.bulk(text.as_bytes());
     Ok(Outcome::Done)
 }
@@ -509,7 +563,7 @@ const HRANDFIELD: Command = Command {
 fn hrandfield(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let key = args.next()?;
     if args.is_done() {
-        let hash = ctx.db.read::<Hash>(key)?;
+        let hash = read_live_fields(ctx.db, key, ctx.config)?;
         match hash.as_ref().and_then(|hash| hash.random(ctx.rng)) {
             Some((field, _)) => reply_elem(&mut ctx.out, field),
             None => ctx.out.null(),
@@ -523,7 +577,8 @@ fn hrandfield(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     if with_values && wanted > i64::MAX as usize / 2 {
         return Err(CommandError::OutOfRange);
     }
-    let Some(hash) = ctx.db.read::<Hash>(key)?.filter(|_| !count.is_zero()) else {
+    let hash = read_live_fields(ctx.db, key, ctx.config)?;
+    let Some(hash) = hash.as_ref().filter(|_| !count.is_zero()) else {
         ctx.out.array(0);
         return Ok(Outcome::Done);
     };
@@ -541,7 +596,7 @@ fn hrandfield(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     };
     match count {
         RandomCount::Repeated(count) => reply_repeated(&mut ctx.out, count, words, |out| {
-            reply_pair(out, hash.random(ctx.rng).expect("a hash in the keyspace has a field"));
+            reply_pair(out, hash.random(ctx.rng).expect("a hash that is shown has a field"));
         })?,
         RandomCount::Distinct(count) => {
             ctx.out.array(count.min(hash.len()) * words);
@@ -549,6 +604,45 @@ fn hrandfield(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         }
     }
     Ok(Outcome::Done)
+}
+
+/// The hash at `key` without the fields whose time has passed: they are removed, or, where they may only be hidden, left out of a
+/// copy.
+fn read_live_fields<'a>(
+    db: &'a mut Db,
+    key: &[u8],
+    config: &EngineConfig,
+) -> Result<Option<LiveHash<'a>>, CommandError> {
+    if db.fields_are_due() {
+        db.expire_all_fields(key);
+    }
+    let now = db.now();
+    let Some(hash) = db.read::<Hash>(key)? else { return Ok(None) };
+    if !hash.may_have_due(now) {
+        return Ok(Some(LiveHash::Whole(hash)));
+    }
+    let mut live = Hash::new();
+    for pair in hash.iter_stored().filter(|pair| pair.is_live(now)) {
+        live.set(pair.field.text(&mut ElemBuf::new()), pair.value.text(&mut ElemBuf::new()), config);
+    }
+    Ok(Some(live).filter(|live| !live.is_empty()).map(|live| LiveHash::Part(Box::new(live))))
+}
+
+/// A hash, or a copy of the fields of it that may be seen.
+enum LiveHash<'a> {
+    Whole(Ref<'a, Hash>),
+    Part(Box<Hash>),
+}
+
+impl std::ops::Deref for LiveHash<'_> {
+    type Target = Hash;
+
+    fn deref(&self) -> &Hash {
+        match self {
+            LiveHash::Whole(hash) => hash,
+            LiveHash::Part(hash) => hash,
+        }
+    }
 }
 
 const HSCAN: Command = Command {
@@ -583,11 +677,11 @@ fn hscan(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     };
     let options = ScanArgs::parse(args, ScanOf::Hash)?;
     let mut buf = ElemBuf::new();
-    let next = hash.scan(cursor, options.count, |field, value| {
-        if options.matches(field.text(&mut buf)) {
-            reply_elem(&mut reply.element(), field);
+    let next = hash.scan(cursor, options.count, |pair| {
+        if pair.is_live(ctx.now) && options.matches(pair.field.text(&mut buf)) {
+            reply_elem(&mut reply.element(), pair.field);
             if !options.no_values {
-                reply_elem(&mut reply.element(), value);
+                reply_elem(&mut reply.element(), pair.value);
             }
         }
     });
@@ -736,7 +830,7 @@ mod tests {
             HGET h big              => "9223372036854775807"
             HINCRBYFLOAT h fl 1.5   => "3001.5"
               ! hincrbyfloat h
-              > HSET h fl 3001.5
+              > HSETEX h KEEPTTL FIELDS 1 fl 3001.5
               > nothing
             HINCRBYFLOAT n fl 0.1   => "0.1"
               ! new n, hincrbyfloat n

@@ -6,6 +6,7 @@ pub mod bitmap;
 pub mod blocking;
 pub mod deadline;
 pub mod elements;
+pub mod field_expiry;
 pub mod generic;
 pub mod geo;
 pub mod hash;
@@ -20,6 +21,7 @@ pub mod zset;
 /// All families.
 pub const FAMILIES: &[&[&Command]] = &[
     bitmap::COMMANDS,
+    field_expiry::COMMANDS,
     generic::expire::COMMANDS,
     generic::keys::COMMANDS,
     generic::object::COMMANDS,

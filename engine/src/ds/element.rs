@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! Member   [length][bytes]
-//! Field    [length of field][length of value][field][value]
+//! Field    [deadline, if any][length of field][length of value][field][value]
 //!
-//! length:  one byte up to 250 | 0xFD + u16 LE | 0xFE + u32 LE | 0xFF + u64 LE
+//! length:   one byte up to 250 | 0xFD + u16 LE | 0xFE + u32 LE | 0xFF + u64 LE
+//! deadline: 0xFB + six bytes of milliseconds LE
 //! ```
 //!
-//! First bytes 0xFB and 0xFC are free: a field with a deadline will begin with one of them. Like the byte formats, an
-//! element's capacity is the size class of its length, so a value of about the same size is replaced in place.
+//! Lengths never begin with 0xFB, so a field without deadline pays nothing for those that have one; 0xFC is free. Like the
+//! byte formats, an element's capacity is the size class of its length, so a value of about the same size is replaced in
+//! place.
 #![expect(unsafe_code, reason = "elements of a table are thin pointers: 16 bytes less for each")]
 
 use std::fmt;
@@ -19,6 +21,15 @@ use super::table::{Element, Table};
 
 /// Longest length in one byte.
 const SHORT_MAX: usize = 250;
+
+/// First byte of a field with a deadline.
+const DEADLINE_MARK: u8 = 0xFB;
+
+/// Bytes of the mark and the deadline.
+const DEADLINE_BYTES: usize = 7;
+
+/// Latest deadline that fits, in milliseconds. Commands stay far below.
+pub const DEADLINE_MAX: i64 = (1 << 48) - 1;
 
 /// Bytes that a length takes.
 #[inline(always)]
@@ -176,9 +187,9 @@ unsafe impl Element for Member {
     }
 }
 
-/// A field of a big hash with its value.
+/// A field of a big hash with its value and its deadline, if it has one.
 ///
-/// Invariant: the pointer owns an allocation of the size class of its length, written by [`Field::new`] or
+/// Invariant: the pointer owns an allocation of the size class of its length, written by [`Field::new`] or changed by
 /// [`Field::set_value`].
 #[repr(transparent)]
 pub struct Field(NonNull<u8>);
@@ -190,6 +201,8 @@ pub struct FieldRef<'a> {
     pub field: &'a [u8],
     /// Its value.
     pub value: &'a [u8],
+    /// When it is to go, in milliseconds since the epoch.
+    pub deadline: Option<i64>,
 }
 
 // SAFETY: owns its bytes alone, no interior mutability.
@@ -198,14 +211,21 @@ unsafe impl Send for Field {}
 unsafe impl Sync for Field {}
 
 impl Field {
-    /// A field with a value.
+    /// A field with a value. The deadline lies in `0..=DEADLINE_MAX`.
     #[inline]
     #[must_use]
-    pub fn new(field: &[u8], value: &[u8]) -> Self {
-        let raw = blob::allocate_bytes(Self::bytes(field.len(), value.len()));
-        // SAFETY: the allocation holds both lengths and both texts.
+    pub fn new(field: &[u8], value: &[u8], deadline: Option<i64>) -> Self {
+        debug_assert!(deadline.is_none_or(|at| (0..=DEADLINE_MAX).contains(&at)));
+        let raw = blob::allocate_bytes(Self::bytes(field.len(), value.len(), deadline));
+        // SAFETY: the allocation holds the deadline, both lengths and both texts.
         unsafe {
-            let at = write_length(raw.as_ptr(), field.len());
+            let mut at = raw.as_ptr();
+            if let Some(deadline) = deadline {
+                at.write(DEADLINE_MARK);
+                ptr::copy_nonoverlapping(deadline.to_le_bytes().as_ptr(), at.add(1), DEADLINE_BYTES - 1);
+                at = at.add(DEADLINE_BYTES);
+            }
+            let at = write_length(at, field.len());
             let at = write_length(at, value.len());
             ptr::copy_nonoverlapping(field.as_ptr(), at, field.len());
             ptr::copy_nonoverlapping(value.as_ptr(), at.add(field.len()), value.len());
@@ -214,11 +234,12 @@ impl Field {
     }
 
     #[inline]
-    const fn bytes(field: usize, value: usize) -> usize {
-        length_bytes(field) + length_bytes(value) + field + value
+    const fn bytes(field: usize, value: usize, deadline: Option<i64>) -> usize {
+        let deadline = if deadline.is_some() { DEADLINE_BYTES } else { 0 };
+        deadline + length_bytes(field) + length_bytes(value) + field + value
     }
 
-    /// Field and value.
+    /// Field, value and deadline.
     #[inline]
     #[must_use]
     pub fn get(&self) -> FieldRef<'_> {
@@ -226,37 +247,61 @@ impl Field {
         unsafe { Self::borrow(self.0) }
     }
 
-    /// Puts another value, in place when the size class stays.
+    /// Puts another value, in place when the size class stays. The deadline stays.
     #[inline]
     pub fn set_value(&mut self, value: &[u8]) {
         let old = self.get();
-        let field = old.field.len();
+        let (field, deadline) = (old.field.len(), old.deadline);
         let in_place = length_bytes(old.value.len()) == length_bytes(value.len())
-            && size_class(Self::bytes(field, old.value.len())) == size_class(Self::bytes(field, value.len()));
+            && size_class(Self::bytes(field, old.value.len(), deadline))
+                == size_class(Self::bytes(field, value.len(), deadline));
         if !in_place {
-            *self = Self::new(old.field, value);
+            *self = Self::new(old.field, value, deadline);
             return;
         }
+        let skipped = if deadline.is_some() { DEADLINE_BYTES } else { 0 } + length_bytes(field);
         // SAFETY: the class, and with it the allocation, holds the new value; the field stays where it is because the
         // lengths take as many bytes as before. `value` is borrowed apart from `self`, so it lies elsewhere.
         unsafe {
-            let at = write_length(self.0.as_ptr().add(length_bytes(field)), value.len());
+            let at = write_length(self.0.as_ptr().add(skipped), value.len());
             ptr::copy_nonoverlapping(value.as_ptr(), at.add(field), value.len());
+        }
+    }
+
+    /// Sets or removes the deadline.
+    pub fn set_deadline(&mut self, deadline: Option<i64>) {
+        let FieldRef { field, value, deadline: old } = self.get();
+        if old != deadline {
+            *self = Self::new(field, value, deadline);
         }
     }
 
     /// Bytes that a field and value of these lengths take from the allocator.
     #[must_use]
-    pub const fn allocated(field: usize, value: usize) -> usize {
-        size_class(Self::bytes(field, value))
+    pub const fn allocated(field: usize, value: usize, deadline: Option<i64>) -> usize {
+        size_class(Self::bytes(field, value, deadline))
+    }
+
+    /// The deadline and where the lengths begin.
+    ///
+    /// # Safety
+    /// A living field stands at `at`.
+    #[cold]
+    unsafe fn read_deadline(at: *const u8) -> (i64, *const u8) {
+        let mut bytes = [0; 8];
+        // SAFETY: behind the mark stand the six bytes of the deadline.
+        unsafe {
+            ptr::copy_nonoverlapping(at.add(1), bytes.as_mut_ptr(), DEADLINE_BYTES - 1);
+            (i64::from_le_bytes(bytes), at.add(DEADLINE_BYTES))
+        }
     }
 }
 
 impl Drop for Field {
     #[inline]
     fn drop(&mut self) {
-        let FieldRef { field, value } = self.get();
-        let bytes = Self::bytes(field.len(), value.len());
+        let FieldRef { field, value, deadline } = self.get();
+        let bytes = Self::bytes(field.len(), value.len(), deadline);
         // SAFETY: the invariant of the type.
         unsafe { blob::free_bytes(self.0, bytes) }
     }
@@ -290,11 +335,17 @@ unsafe impl Element for Field {
     unsafe fn borrow<'a>(raw: NonNull<u8>) -> FieldRef<'a> {
         // SAFETY: the caller's promise: a living field, written as `new` does.
         unsafe {
-            let (field, at) = read_length(raw.as_ptr());
+            let (mut at, mut deadline) = (raw.as_ptr().cast_const(), None);
+            if at.read() == DEADLINE_MARK {
+                let (moment, lengths) = Self::read_deadline(at);
+                (at, deadline) = (lengths, Some(moment));
+            }
+            let (field, at) = read_length(at);
             let (value, at) = read_length(at);
             FieldRef {
                 field: std::slice::from_raw_parts(at, field),
                 value: std::slice::from_raw_parts(at.add(field), value),
+                deadline,
             }
         }
     }
@@ -317,7 +368,7 @@ pub fn members_memory(table: &Table<Member>, samples: usize) -> usize {
 /// As [`members_memory`] for a table of fields.
 #[must_use]
 pub fn fields_memory(table: &Table<Field>, samples: usize) -> usize {
-    let sizes = table.iter().map(|pair| Field::allocated(pair.field.len(), pair.value.len()));
+    let sizes = table.iter().map(|pair| Field::allocated(pair.field.len(), pair.value.len(), pair.deadline));
     table.memory_usage() + extrapolate(sizes, table.len(), samples)
 }
 
@@ -352,11 +403,18 @@ mod tests {
             let member = unsafe { Member::from_raw(member.into_raw()) };
             assert_eq!(member.bytes().len(), len);
             for value in [0, 7, 250, 251, 70_000] {
-                let mut field = Field::new(&text, b"old");
-                for value in [value, 3, value, 250, 8] {
-                    let value = vec![b'v'; value];
-                    field.set_value(&value);
-                    assert_eq!(field.get(), FieldRef { field: &text, value: &value });
+                for deadline in [None, Some(0), Some(DEADLINE_MAX), Some(1_700_000_000_123)] {
+                    let mut field = Field::new(&text, b"old", deadline);
+                    for value in [value, 3, value, 250, 8] {
+                        let value = vec![b'v'; value];
+                        field.set_value(&value);
+                        assert_eq!(field.get(), FieldRef { field: &text, value: &value, deadline });
+                        field.set_deadline(Some(77));
+                        assert_eq!(field.get(), FieldRef { field: &text, value: &value, deadline: Some(77) });
+                        field.set_deadline(None);
+                        assert_eq!(field.get(), FieldRef { field: &text, value: &value, deadline: None });
+                        field.set_deadline(deadline);
+                    }
                 }
             }
         }
@@ -365,12 +423,13 @@ mod tests {
     #[test]
     fn sixteen_bytes_take_what_was_planned() {
         assert_eq!(Member::allocated(16), 24);
-        assert_eq!(Field::allocated(16, 16), 40);
+        assert_eq!(Field::allocated(16, 16, None), 40);
+        assert_eq!(Field::allocated(16, 16, Some(1)), 48);
     }
 
     #[test]
     fn a_value_of_the_same_class_stays_in_place() {
-        let mut field = Field::new(b"field", b"12345");
+        let mut field = Field::new(b"field", b"12345", None);
         let address = field.0;
         field.set_value(b"123456789");
         assert_eq!(field.0, address);

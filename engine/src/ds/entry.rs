@@ -60,12 +60,14 @@ pub enum Encoding {
     ZsetTree = 12,
     /// A stream.
     Stream = 13,
+    /// A hash in a hash table, with deadlines of fields.
+    HashTableEx = 14,
 }
 
 impl Encoding {
     #[inline(always)]
     fn from_bits(bits: u32) -> Encoding {
-        debug_assert!(bits <= Encoding::Stream as u32);
+        debug_assert!(bits <= Encoding::HashTableEx as u32);
         // SAFETY: only values of this enum are ever stored in these bits.
         unsafe { std::mem::transmute::<u8, Encoding>(bits as u8) }
     }

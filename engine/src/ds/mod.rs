@@ -6,14 +6,17 @@
 pub mod bits;
 pub mod blob;
 pub mod btree;
+pub(crate) mod deadlines;
 pub mod element;
 pub mod entry;
+pub mod field_table;
 pub mod hash;
 pub mod heapstr;
 pub mod hll;
 pub mod int;
 pub mod intset;
 pub mod listpack;
+pub mod listpack_ex;
 pub mod lzf;
 pub mod packed;
 pub mod quicklist;

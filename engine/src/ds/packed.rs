@@ -9,8 +9,10 @@
 
 use super::element::{Field, Member, fields_memory, members_memory};
 use super::entry::Encoding;
+use super::field_table::FieldTable;
 use super::intset::IntSet;
 use super::listpack::Listpack;
+use super::listpack_ex::ListpackEx;
 use super::quicklist::Quicklist;
 use super::sorted_set::SortedSet;
 use super::table::Table;
@@ -70,6 +72,7 @@ macro_rules! form {
     };
 }
 form!(Listpack, |pack, _| pack.memory_usage());
+form!(ListpackEx, |pack, _| pack.memory_usage());
 form!(IntSet, |set, _| set.memory_usage());
 
 /// A structure whose thin form is a box, with its memory besides the box.
@@ -97,6 +100,7 @@ boxed_form!(Quicklist, Quicklist::memory_usage);
 boxed_form!(SortedSet, SortedSet::memory_usage);
 boxed_form!(Table<Member>, members_memory);
 boxed_form!(Table<Field>, fields_memory);
+boxed_form!(FieldTable, FieldTable::memory_usage);
 
 /// What each encoding owns.
 macro_rules! forms {
@@ -141,7 +145,9 @@ forms! {
     SetListpack: Listpack,
     SetTable: Box<Table<Member>>,
     HashListpack: Listpack,
+    HashListpackEx: ListpackEx,
     HashTable: Box<Table<Field>>,
+    HashTableEx: Box<FieldTable>,
     ZsetListpack: Listpack,
     ZsetTree: Box<SortedSet>,
 }
@@ -177,5 +183,10 @@ macro_rules! packed {
 
 packed!(List { Listpack(Listpack) = ListListpack, Quick(Box<Quicklist>) = ListQuick });
 packed!(Set { Int(IntSet) = SetInt, Listpack(Listpack) = SetListpack, Table(Box<Table<Member>>) = SetTable });
-packed!(Hash { Listpack(Listpack) = HashListpack, Table(Box<Table<Field>>) = HashTable });
+packed!(Hash {
+    Listpack(Listpack) = HashListpack,
+    ListpackEx(ListpackEx) = HashListpackEx,
+    Table(Box<Table<Field>>) = HashTable,
+    TableEx(Box<FieldTable>) = HashTableEx,
+});
 packed!(Zset { Listpack(Listpack) = ZsetListpack, Tree(Box<SortedSet>) = ZsetTree });

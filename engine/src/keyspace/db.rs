@@ -4,8 +4,8 @@
 //! of one with the same size changes the entry in place.
 
 use super::clock;
-use super::deadlines::Deadlines;
 use crate::config::AccessClock;
+use crate::ds::deadlines::Deadlines;
 use crate::ds::entry::{Encoding, Entry, EntryMut, EntryRef, HeapMut, NewValue, OldValue, StoredStr};
 use crate::ds::hash::hash;
 use crate::ds::heapstr::HeapStr;
@@ -50,6 +50,28 @@ pub struct Notes {
     pub missed: Vec<Box<[u8]>>,
     /// Keys that were created; only when that event is wanted.
     pub created: Vec<Box<[u8]>>,
+    /// Fields removed because their deadline had passed.
+    pub expired_fields: Vec<ExpiredFields>,
+}
+
+/// Fields of one hash that were removed because their deadline had passed.
+#[derive(Debug)]
+pub struct ExpiredFields {
+    /// The hash.
+    pub key: Box<[u8]>,
+    /// Its fields, the earliest deadline first as far as known.
+    pub fields: Vec<Box<[u8]>>,
+    /// Whether no field was left.
+    pub emptied: bool,
+}
+
+/// What becomes of a hash whose last field has expired.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Emptied {
+    /// It is removed.
+    Remove,
+    /// It stays, empty: a field is about to be added.
+    Keep,
 }
 
 /// A database.
@@ -57,6 +79,8 @@ pub struct Notes {
 pub struct Db {
     table: Table<Entry>,
     deadlines: Deadlines,
+    /// Of hashes whose fields have deadlines: where they are, by the earliest of each.
+    field_deadlines: Deadlines,
     now: UnixMs,
     access: AccessClock,
     /// Clock of a key that is created now, and under LRU of one that is accessed now.
@@ -83,6 +107,7 @@ impl Default for Db {
         Db {
             table: Table::new(),
             deadlines: Deadlines::default(),
+            field_deadlines: Deadlines::default(),
             now: UnixMs(0),
             access: AccessClock::Lru,
             clock: 0,
@@ -249,7 +274,7 @@ fn kind(encoding: Encoding) -> Kind {
         Encoding::StrInline | Encoding::StrInt | Encoding::StrHeap => Kind::String,
         Encoding::ListListpack | Encoding::ListQuick => Kind::List,
         Encoding::SetInt | Encoding::SetListpack | Encoding::SetTable => Kind::Set,
-        Encoding::HashListpack | Encoding::HashListpackEx | Encoding::HashTable => Kind::Hash,
+        Encoding::HashListpack | Encoding::HashListpackEx | Encoding::HashTable | Encoding::HashTableEx => Kind::Hash,
         Encoding::ZsetListpack | Encoding::ZsetTree => Kind::Zset,
         Encoding::Stream => Kind::Stream,
     }
@@ -267,9 +292,26 @@ fn encoding_name(entry: EntryRef<'_>) -> &'static str {
         Encoding::HashListpackEx => "listpackex",
         Encoding::ListQuick => "quicklist",
         Encoding::SetInt => "intset",
-        Encoding::SetTable | Encoding::HashTable => "hashtable",
+        Encoding::SetTable | Encoding::HashTable | Encoding::HashTableEx => "hashtable",
         Encoding::ZsetTree => "skiplist",
         Encoding::Stream => "stream",
+    }
+}
+
+/// The earliest deadline of a field of a hash, or a moment before it.
+#[inline]
+fn field_deadline(entry: EntryRef<'_>) -> Option<i64> {
+    match entry.encoding() {
+        Encoding::HashListpackEx | Encoding::HashTableEx => entry.read::<Hash>()?.next_deadline().map(|at| at.0),
+        _ => None,
+    }
+}
+
+/// Notes that an entry goes: it is no longer among the hashes whose fields have deadlines.
+#[inline]
+fn forget_fields(deadlines: &mut Deadlines, entry: EntryRef<'_>) {
+    if let Some(at) = field_deadline(entry) {
+        deadlines.removed(at);
     }
 }
 
@@ -279,7 +321,7 @@ fn parts(entry: EntryRef<'_>) -> usize {
     match entry.encoding() {
         Encoding::ListQuick => entry.read::<List>().map_or(1, |list| list.parts()),
         Encoding::SetTable => entry.read::<Set>().map_or(1, |set| set.len()),
-        Encoding::HashTable => entry.read::<Hash>().map_or(1, |hash| hash.len()),
+        Encoding::HashTable | Encoding::HashTableEx => entry.read::<Hash>().map_or(1, |hash| hash.len()),
         Encoding::ZsetTree => entry.read::<Zset>().map_or(1, |zset| zset.len()),
         _ => 1,
     }
@@ -377,6 +419,12 @@ impl Db {
         self.wanted = interest.events;
     }
 
+    /// The time that it has been told.
+    #[must_use]
+    pub fn now(&self) -> UnixMs {
+        self.now
+    }
+
     /// Number of keys, those included whose time has passed and that nobody has looked up since.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -399,6 +447,12 @@ impl Db {
     #[must_use]
     pub fn expires(&self) -> usize {
         self.deadlines.count()
+    }
+
+    /// Number of hashes with fields that have a deadline.
+    #[must_use]
+    pub fn field_expires(&self) -> usize {
+        self.field_deadlines.count()
     }
 
     /// Asks the processor for the first cache line that looking a key up needs: the bucket for its [`hash`].
@@ -444,6 +498,7 @@ impl Db {
         if place.get().deadline().is_some_and(|deadline| deadline < self.now.0) {
             if self.removes_expired {
                 self.deadlines.removed(place.get().deadline().unwrap_or_default());
+                forget_fields(&mut self.field_deadlines, place.get());
                 self.notes.expired.push(key.into());
                 self.waste.entry(place.remove());
             }
@@ -474,6 +529,7 @@ impl Db {
             }
             if self.removes_expired {
                 self.deadlines.removed(place.get().deadline().unwrap_or_default());
+                forget_fields(&mut self.field_deadlines, place.get());
                 self.notes.expired.push(key.into());
                 self.waste.entry(place.remove());
             }
@@ -494,6 +550,7 @@ impl Db {
                 let expired = place.get().deadline().is_some_and(|deadline| deadline < self.now.0);
                 if expired {
                     self.deadlines.removed(place.get().deadline().unwrap_or_default());
+                    forget_fields(&mut self.field_deadlines, place.get());
                     if self.removes_expired {
                         self.notes.expired.push(key.into());
                     }
@@ -694,7 +751,11 @@ impl Db {
             Value::String(Str::Bytes(bytes)) => self.put(key, NewValue::Bytes(&bytes), expiry),
             Value::List(list) => self.put(key, NewValue::packed(list), expiry),
             Value::Set(set) => self.put(key, NewValue::packed(set), expiry),
-            Value::Hash(hash) => self.put(key, NewValue::packed(hash), expiry),
+            Value::Hash(hash) => {
+                let fields = hash.next_deadline();
+                self.put(key, NewValue::packed(hash), expiry);
+                self.fields_changed(key, None, fields);
+            }
             Value::Zset(zset) => self.put(key, NewValue::packed(zset), expiry),
         }
     }
@@ -728,6 +789,7 @@ impl Db {
                     Expiry::At(at) => Some(at.0),
                 };
                 let parts = parts(place.get());
+                forget_fields(&mut self.field_deadlines, place.get());
                 let old = place.update(|entry| entry.set(deadline, value));
                 if expired || self.access == AccessClock::Lru {
                     place.get_mut().set_clock(self.clock);
@@ -764,6 +826,7 @@ impl Db {
     /// Takes the live entry of `key` out.
     fn take(&mut self, key: &[u8]) -> Option<Entry> {
         let entry = self.live_write(key)?.remove();
+        forget_fields(&mut self.field_deadlines, entry.as_ref());
         if let Some(at) = entry.as_ref().deadline() {
             self.deadlines.removed(at);
         }
@@ -949,9 +1012,123 @@ impl Db {
             for entry in due {
                 self.about_to_change(hash(entry.as_ref().key()));
                 self.deadlines.removed(entry.as_ref().deadline().unwrap_or_default());
+                forget_fields(&mut self.field_deadlines, entry.as_ref());
                 self.notes.expired.push(entry.as_ref().key().into());
                 self.waste.entry(entry);
             }
+        }
+        removed
+    }
+
+    /// Whether a field of some hash may be due and would be removed by whoever asks for it.
+    #[inline]
+    #[must_use]
+    pub fn fields_are_due(&self) -> bool {
+        self.removes_expired && self.field_deadlines.next().is_some_and(|at| at < self.now.0)
+    }
+
+    /// The earliest deadline of a field of the hash at `key` was `before` and is `after` now. Whoever changes a hash says so.
+    #[inline]
+    pub fn fields_changed(&mut self, key: &[u8], before: Option<UnixMs>, after: Option<UnixMs>) {
+        if before != after {
+            let (before, after) = (before.map(|at| at.0), after.map(|at| at.0));
+            self.field_deadlines.changed(position(hash(key)), before, after, self.table.logical_size());
+        }
+    }
+
+    /// Removes those of `fields` whose time has passed from the hash at `key`. Answers whether the hash lost its last field.
+    pub fn expire_fields(&mut self, key: &[u8], fields: &[&[u8]], emptied: Emptied) -> bool {
+        let now = self.now;
+        self.take_fields(key, emptied, |hash, gone| {
+            for &field in fields {
+                if hash.deadline(field).flatten().is_some_and(|at| at < now) && hash.remove(field) {
+                    gone.push(field.into());
+                }
+            }
+        })
+        .1
+    }
+
+    /// Removes every field whose time has passed from the hash at `key`. Answers whether the hash lost its last field.
+    pub fn expire_all_fields(&mut self, key: &[u8]) -> bool {
+        let now = self.now;
+        self.take_fields(key, Emptied::Remove, |hash, gone| {
+            while hash.may_have_due(now) {
+                hash.extract_due(now, usize::MAX, |field| gone.push(field.into()));
+            }
+        })
+        .1
+    }
+
+    /// Lets `take` remove fields of the hash at `key` that are due. Returns how many it removed, whether the hash lost its last
+    /// field, and the earliest deadline that is left.
+    fn take_fields(
+        &mut self,
+        key: &[u8],
+        emptied: Emptied,
+        take: impl FnOnce(&mut Hash, &mut Vec<Box<[u8]>>),
+    ) -> (usize, bool, Option<UnixMs>) {
+        let now = self.now;
+        if !self.removes_expired {
+            return (0, false, None);
+        }
+        let Some(mut hash) = self.live_write(key).and_then(|place| place.into_mut().write::<Hash>()) else {
+            return (0, false, None);
+        };
+        let before = hash.next_deadline();
+        if before.is_none_or(|at| at >= now) {
+            return (0, false, before);
+        }
+        let mut fields = Vec::new();
+        take(&mut hash, &mut fields);
+        let (after, is_empty) = (hash.next_deadline(), hash.is_empty());
+        drop(hash);
+        self.fields_changed(key, before, after);
+        let count = fields.len();
+        if count > 0 {
+            self.notes.expired_fields.push(ExpiredFields { key: key.into(), fields, emptied: is_empty });
+        }
+        if is_empty
+            && emptied == Emptied::Remove
+            && let Some(entry) = self.take(key)
+        {
+            self.waste.entry(entry);
+        }
+        (count, is_empty, after)
+    }
+
+    /// Removes fields of hashes whose time has passed, about `budget` of them, and hashes that lose their last one; returns how
+    /// many. They are noted. When it returns 0, there are none left, or they are hard to find: then the next call goes on.
+    pub fn expire_fields_step(&mut self, budget: usize) -> usize {
+        let now = self.now;
+        let (mut removed, mut visits) = (0, 0);
+        while removed < budget
+            && visits < VAIN_VISITS
+            && let Some(group) = self.field_deadlines.due(now.0)
+        {
+            let (from, to) = self.field_deadlines.range(group);
+            let (mut due, mut earliest) = (Vec::new(), i64::MAX);
+            self.table.visit_range(from, to, |entry| match field_deadline(entry) {
+                Some(at) if at < now.0 => due.push((at, Box::<[u8]>::from(entry.key()))),
+                Some(at) => earliest = earliest.min(at),
+                None => {}
+            });
+            due.sort_unstable();
+            let before = removed;
+            for (at, key) in due {
+                if removed >= budget {
+                    // The group stays due.
+                    earliest = earliest.min(at);
+                    break;
+                }
+                let (count, _, left) = self.take_fields(&key, Emptied::Remove, |hash, gone| {
+                    hash.extract_due(now, budget - removed, |field| gone.push(field.into()));
+                });
+                removed += count;
+                earliest = earliest.min(left.map_or(i64::MAX, |at| at.0));
+            }
+            self.field_deadlines.seen(group, Some(earliest).filter(|&at| at != i64::MAX));
+            visits += usize::from(removed == before);
         }
         removed
     }
@@ -988,7 +1165,7 @@ impl Db {
     /// Bytes of the table and of what is known about deadlines, without the entries.
     #[must_use]
     pub fn table_bytes(&self) -> usize {
-        self.table.memory_usage() + self.deadlines.memory_usage()
+        self.table.memory_usage() + self.deadlines.memory_usage() + self.field_deadlines.memory_usage()
     }
 
     /// Bytes of the table that is being left, 0 when not rehashing.
@@ -1007,14 +1184,19 @@ impl Db {
     #[cfg(test)]
     fn check_invariants(&self) {
         self.table.check_invariants();
-        let mut expires = 0;
+        let (mut expires, mut field_expires) = (0, 0);
         for entry in &self.table {
+            if let Some(at) = field_deadline(entry) {
+                field_expires += 1;
+                self.field_deadlines.check(position(hash(entry.key())), at);
+            }
             if let Some(deadline) = entry.deadline() {
                 expires += 1;
                 self.deadlines.check(position(hash(entry.key())), deadline);
             }
         }
         assert_eq!(expires, self.expires());
+        assert_eq!(field_expires, self.field_expires());
     }
 }
 

@@ -2,11 +2,10 @@
 
 mod clock;
 mod db;
-mod deadlines;
 
 pub use db::{
-    CollectionRef, Db, EntryView, Expiry, Garbage, Incoming, Mut, Notes, PARTS_MIN, PREFETCH_KEYS, Ref, STALLING_PARTS,
-    StrBuf, ValueRef, Waste,
+    CollectionRef, Db, Emptied, EntryView, ExpiredFields, Expiry, Garbage, Incoming, Mut, Notes, PARTS_MIN,
+    PREFETCH_KEYS, Ref, STALLING_PARTS, StrBuf, ValueRef, Waste,
 };
 
 use crate::config::AccessClock;

@@ -2,6 +2,7 @@
 
 use crate::config::EngineConfig;
 use crate::ds::listpack::ElemBuf;
+use crate::types::hash::{FieldExpiry, Stored};
 use crate::types::{Hash, List, Set, Zset};
 
 impl List {
@@ -40,11 +41,16 @@ impl Hash {
     pub fn duplicate(&self, config: &EngineConfig) -> Self {
         match self {
             Hash::Listpack(pack) => Hash::Listpack(pack.clone()),
-            Hash::Table(_) => {
+            Hash::ListpackEx(pack) => Hash::ListpackEx(pack.clone()),
+            Hash::Table(_) | Hash::TableEx(_) => {
                 let mut copy = Hash::new();
                 copy.convert_to_table(self.len());
-                for (field, value) in self.iter() {
-                    copy.set(field.text(&mut ElemBuf::new()), value.text(&mut ElemBuf::new()), config);
+                if matches!(self, Hash::TableEx(_)) {
+                    copy.allow_deadlines();
+                }
+                for Stored { field, value, deadline } in self.iter_stored() {
+                    let expiry = deadline.map_or(FieldExpiry::Clear, FieldExpiry::At);
+                    copy.set_with(field.text(&mut ElemBuf::new()), value.text(&mut ElemBuf::new()), expiry, config);
                 }
                 copy
             }

@@ -199,6 +199,7 @@ const RESETSTAT: HostCommand = HostCommand {
         server.stats.reset();
         server.command_stats.iter_mut().for_each(|stat| *stat = Default::default());
         server.engine.expired_keys = 0;
+        server.engine.expired_fields = 0;
         server.bio.reset_freed();
         for db in &mut server.engine.dbs {
             (db.hits, db.misses) = (0, 0);

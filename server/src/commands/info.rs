@@ -192,6 +192,7 @@ fn fill_stats(server: &Server, snapshot: &mut Snapshot) {
         instantaneous_output_kbps: kilo(cron.bytes_out.per_second()),
         rejected_connections: stats.rejected_connections,
         expired_keys: server.engine.expired_keys,
+        expired_subkeys: server.engine.expired_fields,
         expired_time_cap_reached_count: stats.expire_time_cap_reached,
         expire_cycle_cpu_milliseconds: stats.expire_us / 1000,
         keyspace_hits: server.engine.dbs.iter().map(|db| db.hits).sum(),
@@ -252,7 +253,7 @@ fn fill_keyspace(server: &Server, snapshot: &mut Snapshot) {
             keys: db.len() as u64,
             expires: db.expires() as u64,
             avg_ttl_ms: db.average_ttl_ms(server.clock.now()),
-            subexpiry: 0,
+            subexpiry: db.field_expires() as u64,
         })
         .collect();
 }

@@ -13,7 +13,8 @@ use crate::ds::listpack::{Elem, ElemBuf};
 use crate::ds::quicklist::End;
 use crate::effects::EventClass;
 use crate::error::CommandError;
-use crate::keyspace::{Db, Expiry, ValueRef};
+use crate::keyspace::{Db, Emptied, Expiry, Ref, ValueRef};
+use crate::time::UnixMs;
 use crate::types::{Collection, Hash, List, Set, Zset};
 
 /// The declarations.
@@ -219,8 +220,8 @@ impl<'a> Pattern<'a> {
                         }
                         Ok(None) | Err(_) => false,
                     },
-                    Some(field) => match db.read::<Hash>(key) {
-                        Ok(Some(hash)) => match hash.get(field) {
+                    Some(field) => match read_hash(db, key, field) {
+                        Ok(Some((hash, now))) => match hash.get_live(field, now) {
                             Some(value) => {
                                 out.extend_from_slice(value.text(&mut ElemBuf::new()));
                                 true
@@ -233,6 +234,15 @@ impl<'a> Pattern<'a> {
             }
         }
     }
+}
+
+/// The hash at `key` and the time, after `field` was removed from it if its time has passed.
+fn read_hash<'a>(db: &'a mut Db, key: &[u8], field: &[u8]) -> Result<Option<(Ref<'a, Hash>, UnixMs)>, CommandError> {
+    if db.fields_are_due() {
+        db.expire_fields(key, &[field], Emptied::Remove);
+    }
+    let now = db.now();
+    Ok(db.read::<Hash>(key)?.map(|hash| (hash, now)))
 }
 
 /// What an element is ordered by.

@@ -1,4 +1,4 @@
-//! Where in a table keys expire, without a second table: for each group of neighbouring positions the earliest deadline.
+//! Where in a table elements expire, without a second table: for each group of neighbouring positions the earliest deadline.
 //!
 //! A group covers about 64 buckets, so that this costs a fiftieth of a byte for each key. Since groups are ranges of hash
 //! positions (see [`crate::ds::table`]) they do not depend on the table's size. A minimum may be too early, when the key that had
@@ -16,7 +16,7 @@ const SLOTS: u64 = 8;
 const NONE: i64 = i64::MAX;
 
 #[derive(Debug)]
-pub(super) struct Deadlines {
+pub(crate) struct Deadlines {
     /// Earliest deadline of each group, or earlier. Their number is a power of two.
     earliest: Vec<i64>,
     /// Keys with a deadline.
@@ -37,12 +37,12 @@ impl Default for Deadlines {
 
 impl Deadlines {
     /// Keys with a deadline.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.count
     }
 
     /// Bytes allocated.
-    pub(super) fn memory_usage(&self) -> usize {
+    pub(crate) fn memory_usage(&self) -> usize {
         self.earliest.capacity() * size_of::<i64>()
     }
 
@@ -68,7 +68,7 @@ impl Deadlines {
     }
 
     /// A key at this position has another deadline than before.
-    pub(super) fn changed(&mut self, position: u64, before: Option<i64>, after: Option<i64>, logical_size: u64) {
+    pub(crate) fn changed(&mut self, position: u64, before: Option<i64>, after: Option<i64>, logical_size: u64) {
         self.count = self.count + usize::from(after.is_some()) - usize::from(before.is_some());
         self.sum += i128::from(after.unwrap_or(0)) - i128::from(before.unwrap_or(0));
         if let Some(at) = after {
@@ -80,19 +80,19 @@ impl Deadlines {
     }
 
     /// The mean of all deadlines.
-    pub(super) fn mean(&self) -> Option<i64> {
+    pub(crate) fn mean(&self) -> Option<i64> {
         let count = i128::try_from(self.count).ok().filter(|&count| count > 0)?;
         i64::try_from(self.sum / count).ok()
     }
 
     /// A key with this deadline has gone.
-    pub(super) fn removed(&mut self, at: i64) {
+    pub(crate) fn removed(&mut self, at: i64) {
         self.count -= 1;
         self.sum -= i128::from(at);
     }
 
     /// The next group in which a key may be due before `now`.
-    pub(super) fn due(&mut self, now: i64) -> Option<usize> {
+    pub(crate) fn due(&mut self, now: i64) -> Option<usize> {
         if self.next >= now {
             return None;
         }
@@ -106,28 +106,32 @@ impl Deadlines {
         found
     }
 
+    /// Not later than the earliest deadline of all; `None` when there is none.
+    pub(crate) fn next(&self) -> Option<i64> {
+        (self.count > 0).then_some(self.next)
+    }
+
     /// Any group that may have keys with deadlines, from a given one on.
     #[cfg_attr(not(test), expect(dead_code, reason = "for eviction among volatile keys"))]
-    pub(super) fn volatile(&self, from: usize) -> Option<usize> {
+    pub(crate) fn volatile(&self, from: usize) -> Option<usize> {
         let n = self.earliest.len();
         (0..n).map(|i| (from + i) % n).find(|&group| self.earliest[group] != NONE)
     }
 
     /// First position of a group and first one after it.
-    pub(super) fn range(&self, group: usize) -> (u64, u64) {
+    pub(crate) fn range(&self, group: usize) -> (u64, u64) {
         let n = self.earliest.len() as u128;
         let at = |group: usize| (group as u128 * u128::from(END) / n) as u64;
         (at(group), at(group + 1))
     }
 
     /// What the earliest deadline of a group is, now that somebody has looked.
-    pub(super) fn seen(&mut self, group: usize, earliest: Option<i64>) {
+    pub(crate) fn seen(&mut self, group: usize, earliest: Option<i64>) {
         self.earliest[group] = earliest.unwrap_or(NONE);
     }
 
     /// Panics if a key with this deadline would be overlooked.
-    #[cfg(test)]
-    pub(super) fn check(&self, position: u64, deadline: i64) {
+    pub(crate) fn check(&self, position: u64, deadline: i64) {
         assert!(self.earliest[self.group(position)] <= deadline);
         assert!(self.next <= deadline);
     }
