@@ -92,3 +92,83 @@ pub fn restore<T>(
 pub fn verify(payload: &[u8], check: bool) -> bool {
     open(payload, check).is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::types::hash::Stored;
+    use engine::types::{Hash, Value};
+
+    use super::*;
+
+    /// Payloads of the same three fields that Redis 8.0.6 made, as a listpack and as a table.
+    const LISTPACK: &str = "190013efcd4b0200002c2c00000009008162021601f40013efcd4b020000098163022101f42b15efcd4b0200000981610201010001ff0c00a4725e3cbf034a17";
+    const TABLE: &str = "180013efcd4b02000003422c0163c021010162c016000161c0010c00f5b60d1adb4964a9";
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).expect("hexadecimal")).collect()
+    }
+
+    fn hash(payload: &[u8], entries: usize) -> Result<Hash, PayloadError> {
+        let config = EngineConfig { hash_max_listpack_entries: entries, ..EngineConfig::default() };
+        restore(payload, &config, Integrity::Deep, true, |incoming| match incoming {
+            Incoming::Value(Value::Hash(hash)) => hash,
+            _ => panic!("a hash"),
+        })
+    }
+
+    fn fields(hash: &Hash) -> Vec<(Vec<u8>, Vec<u8>, i64)> {
+        let all = hash.iter_stored();
+        let mut all: Vec<_> = all
+            .map(|Stored { field, value, deadline }| (field.to_vec(), value.to_vec(), deadline.map_or(0, |at| at.0)))
+            .collect();
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn fields_with_deadlines_survive() {
+        for (payload, entries, encoding) in [
+            (LISTPACK, 512, "listpackex"),
+            (LISTPACK, 2, "hashtable"),
+            (TABLE, 512, "listpackex"),
+            (TABLE, 2, "hashtable"),
+        ] {
+            let hash = hash(&bytes(payload), entries).expect("a good payload");
+            assert_eq!(hash.encoding(), encoding);
+            hash.check_invariants();
+            let triplet = |field: &str, value: &str, at| (field.as_bytes().to_vec(), value.as_bytes().to_vec(), at);
+            let expected =
+                [triplet("a", "1", 0), triplet("b", "22", 2_524_600_800_000), triplet("c", "33", 2_524_600_800_555)];
+            assert_eq!(fields(&hash), expected);
+            let again = dump(Saved::from(&Value::Hash(hash)), false).expect("a hash has a form");
+            if encoding == "listpackex" {
+                assert_eq!(again, bytes(LISTPACK), "the bytes are Redis' own");
+            }
+            assert_eq!(fields(&self::hash(&again, entries).expect("our own payload")), expected);
+        }
+    }
+
+    #[test]
+    fn broken_fields_with_deadlines_are_refused() {
+        for payload in [LISTPACK, TABLE] {
+            let good = bytes(payload);
+            let body = good.len() - FOOTER;
+            for at in 0..body {
+                for bit in 0..8 {
+                    let mut broken = good.clone();
+                    broken[at] ^= 1 << bit;
+                    let (kept, _) = broken.split_at_mut(good.len() - 8);
+                    let checksum = crc64(kept);
+                    broken[good.len() - 8..].copy_from_slice(&checksum.to_le_bytes());
+                    // Whatever comes out is sound.
+                    if broken[0] == good[0]
+                        && let Ok(hash) = hash(&broken, 512)
+                    {
+                        hash.check_invariants();
+                        assert!(!hash.is_empty());
+                    }
+                }
+            }
+        }
+    }
+}

@@ -154,7 +154,7 @@ impl Server {
             loop {
                 let keys = self.engine.expire_step(db, now, EXPIRE_STEP);
                 if keys > 0 {
-                    self.apply_effects();
+                    self.apply_effects(&[], true);
                 }
                 let removed = self.engine.expire_fields_step(db, now, EXPIRE_STEP);
                 if removed > 0 {

@@ -92,6 +92,8 @@ def hashes(r):
     check("hdel", r.hdel("h", "f", "none"), 1)
     check("hexists", r.hexists("h", "g"), True)
     check("hsetnx", bool(r.hsetnx("h", "g", "0")), False)
+    check("hexpire", r.hexpire("h", 100, "g"), [1])
+    check("httl", r.httl("h", "g"), [100])
     many = {f"f{i}": str(i) for i in range(3000)}
     r.hset("big", mapping=many)
     check("hscan_iter", dict(r.hscan_iter("big", count=50)), many)

@@ -60,6 +60,8 @@ fn hashes() {
         HSETNX h f 0               => :0
         HDEL h f                   => :1
         HLEN h                     => :1
+        HEXPIRE h 100 FIELDS 1 g   => [:1]
+        HTTL h FIELDS 1 g          => [:100]
         ",
     );
 }

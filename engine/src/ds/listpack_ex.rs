@@ -35,28 +35,40 @@ impl ListpackEx {
         ListpackEx(triplets)
     }
 
-    /// The triplets in a listpack from outside: `None` when they are not whole, not ordered, or have a field twice.
+    /// The triplets in a listpack from outside, put in order if they are not. `None` when they are not whole, have a field twice, or a
+    /// deadline outside of `0..=deadline_max`.
     #[must_use]
     pub fn from_bytes(bytes: &[u8], deadline_max: i64) -> Option<Self> {
-        let (mut index, mut last, mut fields) = (0, 0, HashSet::new());
+        let (mut index, mut last, mut ordered, mut fields) = (0, 0, true, HashSet::new());
         let valid = listpack::validate_with(bytes, true, |elem| {
             let role = index % STRIDE;
             index += 1;
-            match role {
-                0 => fields.insert(elem.to_vec()),
-                1 => true,
-                _ => {
-                    let Elem::Int(at) = elem else { return false };
-                    let ordered = (0..=deadline_max).contains(&at) && (at == 0 || (last != NONE && at >= last));
-                    last = if at == 0 { NONE } else { at };
-                    ordered
+            match (role, elem) {
+                (0, _) => fields.insert(elem.to_vec()),
+                (1, _) => true,
+                (_, Elem::Int(at)) => {
+                    let rank = if at == 0 { i64::MAX } else { at };
+                    ordered &= rank >= last;
+                    last = rank;
+                    (0..=deadline_max).contains(&at)
                 }
+                (_, Elem::Str(_)) => false,
             }
         });
         if !valid || index % STRIDE != 0 {
             return None;
         }
-        Some(ListpackEx(Listpack::from_bytes(bytes)?))
+        let pack = ListpackEx(Listpack::from_bytes(bytes)?);
+        if ordered {
+            return Some(pack);
+        }
+        let mut triplets: Vec<_> = pack.iter().collect();
+        triplets.sort_by_key(|&(.., deadline)| deadline.unwrap_or(i64::MAX));
+        let mut sorted = Listpack::new();
+        for (field, value, deadline) in triplets {
+            sorted.extend_back(&[field, value, Elem::Int(deadline.unwrap_or(0))]);
+        }
+        Some(ListpackEx(sorted))
     }
 
     /// The triplets as they stand in Redis' files.
@@ -218,12 +230,10 @@ impl ListpackEx {
     /// Panics unless the structure is consistent.
     pub fn check_invariants(&self) {
         self.0.check_invariants();
-        assert!(ListpackEx::from_bytes(self.0.as_bytes(), i64::MAX).is_some(), "whole and ordered triplets");
+        assert!(ListpackEx::from_bytes(self.0.as_bytes(), i64::MAX).is_some(), "whole triplets");
+        assert!(self.iter().map(|(.., at)| at.unwrap_or(i64::MAX)).is_sorted(), "ordered by deadline");
     }
 }
-
-/// Stands for "after every deadline" while order is checked.
-const NONE: i64 = i64::MAX;
 
 /// A walk over the triplets; see [`ListpackEx::iter`].
 #[derive(Debug, Clone)]

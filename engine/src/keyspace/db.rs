@@ -933,6 +933,7 @@ impl Db {
     /// Adds a key that is being loaded; false, and nothing happens, when it is there already.
     pub fn load(&mut self, key: &[u8], value: Incoming<'_>, deadline: Option<UnixMs>) -> bool {
         let hash = hash(key);
+        let mut fields = None;
         self.about_to_change(hash);
         let Place::Vacant(place) = self.table.place(hash, key) else { return false };
         let deadline = deadline.map(|at| at.0);
@@ -951,11 +952,15 @@ impl Db {
                 }
                 Value::List(list) => NewValue::packed(list),
                 Value::Set(set) => NewValue::packed(set),
-                Value::Hash(hash) => NewValue::packed(hash),
+                Value::Hash(hash) => {
+                    fields = hash.next_deadline();
+                    NewValue::packed(hash)
+                }
                 Value::Zset(zset) => NewValue::packed(zset),
             },
         };
         place.insert(Entry::new(key, deadline, self.clock, value));
+        self.fields_changed(key, None, fields);
         if deadline.is_some() {
             self.deadlines.changed(position(hash), None, deadline, self.table.logical_size());
         }

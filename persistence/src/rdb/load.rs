@@ -7,6 +7,8 @@ use engine::ds::listpack::{self, Elem, ElemBuf, Listpack};
 use engine::ds::quicklist::{End, Fill, Quicklist};
 use engine::ds::sorted_set::SortedSet;
 use engine::keyspace::Incoming;
+use engine::time::UnixMs;
+use engine::types::hash::{FIELD_DEADLINE_MAX, FieldExpiry};
 use engine::types::{Hash, List, Set, Value, Zset};
 
 use super::error::RdbError;
@@ -57,7 +59,18 @@ pub(crate) fn load_value<'a, S: Source>(
         kind::ZSET_LISTPACK => Value::Zset(loader.zset_listpack(input)?),
         kind::MODULE_2 => return Err(RdbError::Module(module_name(input.length()?))),
         kind::MODULE_PRE_GA => return Err(RdbError::Corrupt("Pre-release module format not supported")),
-        _ if valkey => return Err(RdbError::UnknownType(kind)),
+        kind::HASH_METADATA_PRE_GA if valkey => Value::Hash(loader.hash_metadata(input, FieldForm::Valkey)?),
+        kind::HASH_METADATA_PRE_GA => Value::Hash(loader.hash_metadata(input, FieldForm::Moment)?),
+        kind::HASH_METADATA => {
+            let earliest = u64::from_le_bytes(input.array()?);
+            Value::Hash(loader.hash_metadata(input, FieldForm::Later { earliest })?)
+        }
+        kind::HASH_LISTPACK_EX_PRE_GA => Value::Hash(loader.hash_listpack_ex(input)?),
+        kind::HASH_LISTPACK_EX => {
+            // The earliest deadline, which the listpack tells too.
+            input.array::<8>()?;
+            Value::Hash(loader.hash_listpack_ex(input)?)
+        }
         _ => return Err(RdbError::UnknownType(kind)),
     };
     Ok(Incoming::Value(value))
@@ -124,6 +137,17 @@ fn are_unique<'a>(elements: impl Iterator<Item = Elem<'a>> + Clone) -> bool {
     let mut texts: Vec<Vec<u8>> = elements.map(Elem::to_vec).collect();
     texts.sort_unstable();
     !texts.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+/// Where the deadline of a field stands.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum FieldForm {
+    /// Before the field: how much later than `earliest`, plus one; 0 for none.
+    Later { earliest: u64 },
+    /// Before the field: the moment; 0 for none.
+    Moment,
+    /// After the value: the moment in eight bytes; -1 for none.
+    Valkey,
 }
 
 struct Loader<'c> {
@@ -340,6 +364,64 @@ impl Loader<'_> {
         }
         let mut hash = Hash::Listpack(pack);
         if outgrown {
+            hash.convert_to_table(0);
+        }
+        Ok(hash)
+    }
+
+    /// Fields with deadlines.
+    fn hash_metadata<S: Source>(&self, input: &mut Input<S>, form: FieldForm) -> Result<Hash, RdbError> {
+        let count = input.length()?;
+        if count == 0 {
+            return Err(RdbError::EmptyKey);
+        }
+        let room = plausible(input, count, 3)?;
+        let mut hash = Hash::new();
+        hash.allow_deadlines();
+        if count > self.config.hash_max_listpack_entries as u64 {
+            hash.convert_to_table(room);
+        }
+        let (mut name, mut text) = (Vec::new(), Vec::new());
+        for _ in 0..count {
+            let mut buffer = ElemBuf::new();
+            let later = if form == FieldForm::Valkey { 0 } else { input.length()? };
+            name.clear();
+            name.extend_from_slice(input.element()?.text(&mut buffer));
+            text.clear();
+            text.extend_from_slice(input.element()?.text(&mut buffer));
+            let deadline = match form {
+                FieldForm::Later { earliest } if later > 0 => Some(earliest.saturating_add(later - 1)),
+                FieldForm::Moment if later > 0 => Some(later),
+                FieldForm::Later { .. } | FieldForm::Moment => None,
+                FieldForm::Valkey => match i64::from_le_bytes(input.array()?) {
+                    -1 => None,
+                    at => Some(at as u64),
+                },
+            };
+            let expiry = match deadline {
+                None => FieldExpiry::Clear,
+                Some(at) => match i64::try_from(at) {
+                    Ok(at) if at <= FIELD_DEADLINE_MAX => FieldExpiry::At(UnixMs(at)),
+                    _ => return Err(RdbError::Corrupt("Hash field with a deadline out of range")),
+                },
+            };
+            if !hash.set_with(&name, &text, expiry, self.config) {
+                return Err(RdbError::Corrupt("Duplicate hash fields detected"));
+            }
+        }
+        Ok(hash)
+    }
+
+    /// Always examined: where something is due is read from it when nobody has asked for a field.
+    fn hash_listpack_ex<S: Source>(&self, input: &mut Input<S>) -> Result<Hash, RdbError> {
+        let mut buffer = ElemBuf::new();
+        let bytes = input.element()?.text(&mut buffer);
+        let mut hash =
+            Hash::from_listpack_ex(bytes).ok_or(RdbError::Corrupt("Hash listpackex integrity check failed."))?;
+        if hash.is_empty() {
+            return Err(RdbError::EmptyKey);
+        }
+        if hash.len() > self.config.hash_max_listpack_entries {
             hash.convert_to_table(0);
         }
         Ok(hash)

@@ -2,8 +2,10 @@
 
 use std::io::{self, Write};
 
+use engine::ds::element::Field;
 use engine::ds::listpack::Listpack;
 use engine::ds::quicklist::NodeView;
+use engine::ds::table::Table;
 use engine::keyspace::{CollectionRef, Ref, ValueRef};
 use engine::types::string::StrRef;
 use engine::types::{Hash, List, Set, Value, Zset};
@@ -146,10 +148,23 @@ fn save_set<W: Write>(out: &mut Output<W>, set: &Set, key: Option<&[u8]>) -> io:
 fn save_hash<W: Write>(out: &mut Output<W>, hash: &Hash, key: Option<&[u8]>) -> io::Result<()> {
     match hash {
         Hash::Listpack(pack) => save_pack(out, kind::HASH_LISTPACK, pack, key),
-        Hash::Table(table) => {
-            begin(out, kind::HASH, key)?;
+        Hash::ListpackEx(pack) => {
+            begin(out, kind::HASH_LISTPACK_EX, key)?;
+            out.raw(&pack.next_deadline().unwrap_or(0).to_le_bytes());
+            out.string(pack.listpack().as_bytes())
+        }
+        Hash::Table(table) => save_fields(out, table, key),
+        Hash::TableEx(fields) => {
+            let table = fields.table();
+            let Some(earliest) = table.iter().filter_map(|pair| pair.deadline).min() else {
+                return save_fields(out, table, key);
+            };
+            begin(out, kind::HASH_METADATA, key)?;
+            out.raw(&earliest.to_le_bytes());
             out.length(table.len() as u64);
             for pair in table.iter() {
+                // How much later than the earliest, plus one; 0 is no deadline.
+                out.length(pair.deadline.map_or(0, |at| (at - earliest) as u64 + 1));
                 out.string(pair.field)?;
                 out.string(pair.value)?;
                 out.drain_if_full()?;
@@ -157,6 +172,17 @@ fn save_hash<W: Write>(out: &mut Output<W>, hash: &Hash, key: Option<&[u8]>) -> 
             Ok(())
         }
     }
+}
+
+fn save_fields<W: Write>(out: &mut Output<W>, table: &Table<Field>, key: Option<&[u8]>) -> io::Result<()> {
+    begin(out, kind::HASH, key)?;
+    out.length(table.len() as u64);
+    for pair in table.iter() {
+        out.string(pair.field)?;
+        out.string(pair.value)?;
+        out.drain_if_full()?;
+    }
+    Ok(())
 }
 
 fn save_zset<W: Write>(out: &mut Output<W>, zset: &Zset, key: Option<&[u8]>) -> io::Result<()> {
