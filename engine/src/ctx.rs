@@ -64,4 +64,6 @@ pub enum TimeoutReply {
     NullArray,
     /// A null.
     Null,
+    /// What of the writes waited for has been acknowledged so far; only the embedder knows.
+    Acks,
 }

@@ -1,4 +1,4 @@
-//! RDB files and DUMP payloads ↔ values of the engine.
+//! RDB files, DUMP payloads and append-only files ↔ values of the engine.
 //!
 //! A file is a sequence of typed items; reading one takes memory for one entry at a time:
 //!
@@ -27,6 +27,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod aof;
 pub mod crc64;
+pub mod disk;
 pub mod dump;
 pub mod rdb;

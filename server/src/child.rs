@@ -30,6 +30,8 @@ const REPORT_BYTES: usize = 24;
 pub enum Purpose {
     /// Save the data to the RDB file.
     Rdb,
+    /// Rewrite the append-only file.
+    AofRewrite,
 }
 
 impl Purpose {
@@ -37,6 +39,7 @@ impl Purpose {
     fn title(self) -> &'static std::ffi::CStr {
         match self {
             Purpose::Rdb => c"rdb-bgsave",
+            Purpose::AofRewrite => c"aof-rewrite",
         }
     }
 
@@ -44,6 +47,7 @@ impl Purpose {
     fn log_name(self) -> &'static str {
         match self {
             Purpose::Rdb => "RDB",
+            Purpose::AofRewrite => "AOF rewrite",
         }
     }
 }
@@ -279,6 +283,7 @@ impl Server {
     fn child_ended(&mut self, child: Child, ending: Ending) {
         match child.purpose {
             Purpose::Rdb => self.background_save_ended(&child, ending),
+            Purpose::AofRewrite => self.aof_rewrite_ended(&child, ending),
         }
     }
 }

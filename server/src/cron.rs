@@ -107,6 +107,8 @@ impl Server {
             return;
         }
         self.check_child();
+        self.aof_cron();
+        self.rewrite_aof_if_due();
         self.save_if_due();
         self.expire_cycle(Duration::from_secs_f64(EXPIRE_SHARE * period as f64 / 1000.0));
         self.stats.expire_us += self.clock.micros(start, self.clock.stamp());
@@ -221,6 +223,8 @@ impl Server {
         if !self.blocked.ready.is_empty() {
             self.serve_ready_keys();
         }
+        self.flush_aof(false);
+        self.serve_aof_waiters();
     }
 
     /// Ends CLIENT PAUSE when its time is over.
@@ -257,6 +261,9 @@ impl Server {
             tracing::warn!("There is a child saving an .rdb. Killing it!");
             self.stop_child();
         }
+        if !self.stop_rewrite_at_end(options.force) {
+            return false;
+        }
         // Half a data set is not to take the place of a whole one.
         let wanted = options.save || (!options.nosave && !self.config.save.0.is_empty());
         if wanted && self.loading.is_none() {
@@ -268,6 +275,10 @@ impl Server {
                 }
                 tracing::warn!("Error trying to save the DB, but exiting anyway.");
             }
+        }
+        if self.aof.state == crate::aof::State::On {
+            tracing::info!("Calling fsync() on the AOF file.");
+            self.close_aof();
         }
         self.stop = Some(Stop::Clean);
         tracing::warn!("Redis is now ready to exit, bye bye...");

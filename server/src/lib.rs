@@ -1,5 +1,6 @@
 //! The server: sockets, clients, time, and the one door through which every command goes.
 
+pub mod aof;
 pub mod bio;
 pub mod child;
 pub mod clock;

@@ -18,6 +18,8 @@
 //! assert!(feed.bytes.ends_with(b"*1\r\n$4\r\nEXEC\r\n"));
 //! ```
 
+use persistence::aof::{encode, encode_timestamp};
+
 /// Room for a unit's commands that is kept from unit to unit, in bytes.
 const UNIT_KEPT_MAX: usize = 1 << 20;
 
@@ -26,6 +28,10 @@ const UNIT_KEPT_MAX: usize = 1 << 20;
 pub struct Feed {
     /// What has not been taken yet.
     pub bytes: Vec<u8>,
+    /// Whether the time is told in annotations.
+    pub stamps: bool,
+    /// The second that was told last.
+    stamped: i64,
     /// The database that whoever reads the stream has selected at its end; `None`: it must be told.
     selected: Option<usize>,
 }
@@ -34,6 +40,15 @@ impl Feed {
     /// The stream is about to be read from here by somebody who has seen nothing of it: the next command brings a SELECT.
     pub fn forget_selected(&mut self) {
         self.selected = None;
+    }
+
+    /// Tells the time when it is another than before.
+    #[inline]
+    fn stamp(&mut self, secs: i64) {
+        if self.stamps && self.stamped < secs {
+            self.stamped = secs;
+            encode_timestamp(&mut self.bytes, secs);
+        }
     }
 
     fn select(&mut self, db: usize) {
@@ -54,22 +69,6 @@ impl Feed {
     }
 }
 
-/// Appends a request in RESP.
-pub fn encode<'w>(out: &mut Vec<u8>, words: impl ExactSizeIterator<Item = &'w [u8]>) {
-    header(out, b'*', words.len());
-    for word in words {
-        header(out, b'$', word.len());
-        out.extend_from_slice(word);
-        out.extend_from_slice(b"\r\n");
-    }
-}
-
-fn header(out: &mut Vec<u8>, kind: u8, count: usize) {
-    out.push(kind);
-    out.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
-    out.extend_from_slice(b"\r\n");
-}
-
 /// A command of the unit that is being collected.
 #[derive(Copy, Clone, Debug)]
 struct Staged {
@@ -85,6 +84,10 @@ pub struct Propagation {
     pub aof: Option<Feed>,
     /// Units that are open, one within the other: the outermost is the one that counts.
     depth: u32,
+    /// Commands handed on since the start: the replication offset while there are no replicas.
+    pub offset: u64,
+    /// Seconds since the epoch, for the annotations.
+    pub now_secs: i64,
     staged: Vec<Staged>,
     bytes: Vec<u8>,
 }
@@ -124,14 +127,17 @@ impl Propagation {
             encode(&mut self.bytes, words);
             self.staged.push(Staged { db, end: self.bytes.len() });
         } else if let Some(feed) = &mut self.aof {
+            feed.stamp(self.now_secs);
             feed.select(db);
             encode(&mut feed.bytes, words);
+            self.offset += 1;
         }
     }
 
     fn feed_unit(&mut self) {
         let many = self.staged.len() > 1;
         for feed in [&mut self.aof].into_iter().flatten() {
+            feed.stamp(self.now_secs);
             if many {
                 feed.bare(b"MULTI");
             }
@@ -143,6 +149,9 @@ impl Propagation {
             if many {
                 feed.bare(b"EXEC");
             }
+        }
+        if self.is_wanted() {
+            self.offset += self.staged.len() as u64 + if many { 2 } else { 0 };
         }
         self.staged.clear();
         self.bytes.clear();

@@ -89,6 +89,12 @@ pub struct Server {
     pub pool: Pool,
     /// The client whose command runs.
     pub running: Option<ClientId>,
+    /// Commands are replayed that ran long ago: they change data and nothing else.
+    pub replaying: bool,
+    /// The append-only file.
+    pub aof: crate::aof::Aof,
+    /// The client whose command runs while others are served from inside of it, and messages that follow its reply.
+    pub suspended: Option<(ClientId, Vec<u8>)>,
     /// Bytes pending and allocated in the query buffer of the client whose command runs.
     pub running_query: (usize, usize),
     /// What is repeated by the append-only file and the replicas.
@@ -172,6 +178,9 @@ impl Server {
             bio,
             pool: Pool::default(),
             running: None,
+            suspended: None,
+            replaying: false,
+            aof: crate::aof::Aof::new(poll.waker()),
             running_query: (0, 0),
             propagation: crate::propagation::Propagation::default(),
             pending_push: Vec::new(),
@@ -370,7 +379,12 @@ impl Server {
     /// Frees the clients that are to go.
     pub fn close_all(&mut self) {
         for id in std::mem::take(&mut self.to_close) {
-            self.free_client(id);
+            if self.clients.get(id).is_some_and(|client| client.in_batch) {
+                // Its requests are under way in the turn around this one.
+                self.to_close.push(id);
+            } else {
+                self.free_client(id);
+            }
         }
     }
 

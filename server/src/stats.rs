@@ -50,6 +50,8 @@ pub struct Stats {
     pub command_us: u64,
     /// Most commands run in one turn.
     pub commands_per_cycle_max: u64,
+    /// Microseconds spent writing the append-only file.
+    pub aof_us: u64,
     /// Microseconds spent in cron.
     pub cron_us: u64,
     /// Most memory ever used, in bytes.

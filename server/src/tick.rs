@@ -65,6 +65,7 @@ impl Tick {
         while server.stop.is_none() {
             self.turn(server, server.wait_time())?;
         }
+        server.close_aof();
         // The last replies (that of SHUTDOWN's other clients, of a transaction) are sent if the kernel takes them.
         server.flush_all();
         Ok(())
@@ -97,7 +98,11 @@ impl Tick {
         for id in server.take_resumable() {
             if let Some(client) = server.clients.get_mut(id) {
                 client.resume_pending = false;
-                self.turn.push(id);
+                if client.in_batch {
+                    server.resume_later(id);
+                } else {
+                    self.turn.push(id);
+                }
             }
         }
         let turn = std::mem::take(&mut self.turn);
@@ -162,7 +167,7 @@ impl Tick {
         let limits =
             Limits { bulk_len_max: server.config.proto_max_bulk_len as i64, authenticated: true, ..Limits::default() };
         let Some(client) = server.clients.get_mut(id) else { return };
-        if !client.can_run() {
+        if !client.can_run() || client.in_batch {
             return;
         }
         let limits = Limits { authenticated: client.authenticated, ..limits };
@@ -200,11 +205,13 @@ impl Tick {
                 Err(error) => {
                     request.error = Some(error);
                     request.end = client.query.len();
+                    client.in_batch = true;
                     self.requests.push(request);
                     return;
                 }
             }
             request.end = at;
+            client.in_batch = true;
             self.requests.push(request);
         }
         // More may be left: it is run in the next turn.
@@ -256,7 +263,7 @@ fn read(server: &mut Server, id: ClientId) -> bool {
     let now = server.clock.now();
     let query_limit = server.config.client_query_buffer_limit as usize;
     let Some(client) = server.clients.get_mut(id) else { return false };
-    if client.closing != Closing::No {
+    if client.closing != Closing::No || client.in_batch {
         return false;
     }
     if client.query.capacity() == 0 {
@@ -337,6 +344,7 @@ fn run_requests(server: &mut Server, id: ClientId, requests: &mut [Request], spa
         done = request.end;
     }
     server.stats.commands += ran;
+    server.clients.running(id).in_batch = false;
     if done == query.len() {
         query.clear();
         if query.capacity() > KEEP_MAX {
@@ -376,6 +384,24 @@ fn protocol_error(server: &mut Server, id: ClientId, error: &resp::request::Prot
 }
 
 impl Server {
+    /// Serves the other clients from inside of a command that takes long: one turn that does not wait. Clients whose
+    /// requests are under way in the turn outside, the caller's among them, are left alone. What the running command has put
+    /// into its effects does not survive.
+    pub fn serve_others(&mut self) {
+        let running = self.running.take();
+        let running_query = std::mem::take(&mut self.running_query);
+        let pushes = std::mem::take(&mut self.pending_push);
+        let outer = std::mem::replace(&mut self.suspended, running.map(|id| (id, pushes)));
+        // A turn that fails will fail again outside.
+        if let Err(error) = Tick::default().turn(self, Duration::ZERO) {
+            tracing::warn!("Error in the event loop: {error}");
+        }
+        self.engine.effects.begin(0);
+        self.running = running;
+        self.running_query = running_query;
+        self.pending_push = std::mem::replace(&mut self.suspended, outer).map(|(_, pushes)| pushes).unwrap_or_default();
+    }
+
     /// Accepts what waits at a listener, a bounded number at a time.
     fn accept_from(&mut self, listener: usize) {
         let most = self.config.max_new_connections_per_cycle.max(1);

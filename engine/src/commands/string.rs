@@ -401,7 +401,7 @@ fn getex(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let at = expiry.map(|expiry| expiry.moment(ctx.now, "getex")).transpose()?;
     value.reply(&mut ctx.out);
     match at {
-        Some(at) if at <= ctx.now => {
+        Some(at) if at <= ctx.now && !ctx.db.is_replayed() => {
             ctx.db.remove(key);
             ctx.effects.changed(EventClass::GENERIC, "del", key, 1);
             ctx.effects.propagate_instead(&[if ctx.config.lazy_expire { b"UNLINK" } else { b"DEL" }, key]);

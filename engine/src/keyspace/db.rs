@@ -98,6 +98,10 @@ pub struct Db {
     pub misses: u64,
     /// False while keys whose time has passed are only hidden, not removed: on a replica.
     pub removes_expired: bool,
+    /// True while commands are replayed that ran long ago: keys whose time has passed since then are still there.
+    keeps_expired: bool,
+    /// Deadlines before this moment have passed, as far as lookups are concerned.
+    passed: i64,
     /// False while reads leave the access clock alone (CLIENT NO-TOUCH, a child process).
     pub touches: bool,
 }
@@ -118,6 +122,8 @@ impl Default for Db {
             hits: 0,
             misses: 0,
             removes_expired: true,
+            keeps_expired: false,
+            passed: 0,
             touches: true,
         }
     }
@@ -400,8 +406,21 @@ impl Db {
     pub fn begin(&mut self, now: UnixMs) {
         if self.now != now {
             self.now = now;
+            self.passed = if self.keeps_expired { i64::MIN } else { now.0 };
             self.clock = clock::fresh(self.access, now);
         }
+    }
+
+    /// Begins or ends a replay of commands that ran long ago: in between no key's time passes.
+    pub fn replay(&mut self, on: bool) {
+        self.keeps_expired = on;
+        self.passed = if on { i64::MIN } else { self.now.0 };
+    }
+
+    /// Whether commands are replayed.
+    #[must_use]
+    pub fn is_replayed(&self) -> bool {
+        self.keeps_expired
     }
 
     /// How the access clocks of keys are kept. Clocks that were written in the other way are not converted, as in Redis.
@@ -495,7 +514,7 @@ impl Db {
         }
         let place = self.table.find_mut(hash, key)?;
         // A key expires strictly after its deadline.
-        if place.get().deadline().is_some_and(|deadline| deadline < self.now.0) {
+        if place.get().deadline().is_some_and(|deadline| deadline < self.passed) {
             if self.removes_expired {
                 self.deadlines.removed(place.get().deadline().unwrap_or_default());
                 forget_fields(&mut self.field_deadlines, place.get());
@@ -523,7 +542,7 @@ impl Db {
         }
         let access = self.access();
         if let Some(place) = self.table.find_mut(hash, key) {
-            if place.get().deadline().is_none_or(|deadline| deadline >= self.now.0) {
+            if place.get().deadline().is_none_or(|deadline| deadline >= self.passed) {
                 self.hits += 1;
                 return Some(access.note(place.into_mut()).into_ref());
             }
@@ -547,7 +566,7 @@ impl Db {
         self.about_to_change(hash);
         let (place, created) = match self.table.place(hash, key) {
             Place::Occupied(mut place) => {
-                let expired = place.get().deadline().is_some_and(|deadline| deadline < self.now.0);
+                let expired = place.get().deadline().is_some_and(|deadline| deadline < self.passed);
                 if expired {
                     self.deadlines.removed(place.get().deadline().unwrap_or_default());
                     forget_fields(&mut self.field_deadlines, place.get());
@@ -580,7 +599,7 @@ impl Db {
             return false;
         }
         let entry = self.table.find(hash(key), key);
-        entry.and_then(EntryRef::deadline).is_some_and(|deadline| deadline < self.now.0)
+        entry.and_then(EntryRef::deadline).is_some_and(|deadline| deadline < self.passed)
     }
 
     /// Whether `key` exists. Not counted as a read.
@@ -618,7 +637,7 @@ impl Db {
     #[must_use]
     pub fn look(&self, key: &[u8]) -> Option<ValueRef<'_>> {
         let entry = self.table.find(hash(key), key)?;
-        entry.deadline().is_none_or(|deadline| deadline >= self.now.0).then(|| value_ref(entry))
+        entry.deadline().is_none_or(|deadline| deadline >= self.passed).then(|| value_ref(entry))
     }
 
     /// The collection at `key`. Counted as a read.
@@ -782,7 +801,7 @@ impl Db {
                     }
                     return;
                 }
-                let expired = held.is_some_and(|deadline| deadline < self.now.0);
+                let expired = held.is_some_and(|deadline| deadline < self.passed);
                 let deadline = match expiry {
                     Expiry::Clear => None,
                     Expiry::Keep => held.filter(|_| !expired),
@@ -980,6 +999,8 @@ impl Db {
             hits: self.hits,
             misses: self.misses,
             removes_expired: self.removes_expired,
+            keeps_expired: self.keeps_expired,
+            passed: self.passed,
             touches: self.touches,
             ..Db::default()
         };

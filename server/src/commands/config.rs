@@ -77,7 +77,7 @@ const SET: HostCommand = HostCommand {
 fn set(call: &mut Call<'_>, args: &mut Args<'_>) -> CmdResult {
     args.next()?;
     let local = call.server.clients.running(call.client).socket.is_local();
-    let asker = Asker { local, loading: false };
+    let asker = Asker { local, loading: call.server.loading.is_some() };
     change::set(call.server, args.take_rest(), asker).map_err(|error| CommandError::owned(error.to_string()))?;
     call.out.ok();
     Ok(Outcome::Done)
@@ -92,6 +92,8 @@ impl Host for Server {
         match action {
             Action::Port | Action::Bind => return self.listen_again(),
             Action::Dir => return self.change_dir(),
+            Action::Appendonly => return self.apply_appendonly(),
+            Action::AofFiles => self.apply_aof_files(),
             Action::Log => {
                 crate::log::configure(&self.config).map_err(|error| Cow::Owned(error_text(&error)))?;
             }
@@ -128,7 +130,6 @@ impl Host for Server {
             }
             // What these act on does not exist yet: the value is kept.
             Action::Tls
-            | Action::Appendonly
             | Action::Maxmemory
             | Action::ReplicationBacklog
             | Action::GoodReplicas

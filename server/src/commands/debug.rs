@@ -14,6 +14,7 @@ use resp::Protocol;
 use super::HostCommand;
 use crate::digest;
 use crate::exec::{Call, HostFn};
+use crate::server::Server;
 use crate::snapshot::LoadTarget;
 
 /// The declarations.
@@ -48,6 +49,8 @@ const SUBCOMMANDS: &[Sub] = &[
     ("help", 0..=0, help),
     ("sleep", 1..=1, sleep),
     ("reload", 0..=3, reload),
+    ("loadaof", 0..=0, loadaof),
+    ("aof-flush-sleep", 1..=1, aof_flush_sleep),
     ("set-active-expire", 1..=1, set_active_expire),
     ("set-skip-checksum-validation", 1..=1, set_skip_checksum_validation),
     ("pause-cron", 1..=1, pause_cron),
@@ -93,6 +96,7 @@ fn help(call: &mut Call<'_>, _: &[&[u8]]) -> CmdResult {
         call,
         "DEBUG",
         &[
+            ("AOF-FLUSH-SLEEP <microsec>", "Server will sleep before flushing the AOF, this is used for testing."),
             ("CONFIG-REWRITE-FORCE-ALL", "Like CONFIG REWRITE but writes all configuration options."),
             ("DICT-RESIZING <0|1>", "Forbid or allow the tables of keys to resize."),
             ("DIGEST", "Output a hex signature representing the current DB content."),
@@ -101,6 +105,7 @@ fn help(call: &mut Call<'_>, _: &[&[u8]]) -> CmdResult {
             ("HTSTATS <dbid> [full]", "Return hash table statistics of the specified Redis database."),
             ("HTSTATS-KEY <key> [full]", "Like HTSTATS but for the hash table stored at <key>'s value."),
             ("LISTPACK <key>", "Check that <key> is stored as a listpack and log its contents' size."),
+            ("LOADAOF", "Flush the AOF buffers on disk and reload the AOF in memory."),
             ("LOG <message>", "Write <message> to the server log."),
             ("OBJECT <key>", "Show low level info about `key` and associated value."),
             ("PANIC", "Crash the server simulating a panic."),
@@ -162,8 +167,7 @@ fn reload(call: &mut Call<'_>, args: &[&[u8]]) -> CmdResult {
     if flush {
         call.server.engine.dbs.iter_mut().for_each(|db| drop(db.clear()));
     }
-    // Everybody waits: the client that asks is in the middle of its command.
-    match call.server.load_file(target, &mut |_| {}) {
+    match call.server.load_file(target, &mut Server::serve_others) {
         Ok(Some(_)) => {
             tracing::warn!("DB reloaded by DEBUG RELOAD");
             ok(call)
@@ -175,6 +179,32 @@ fn reload(call: &mut Call<'_>, args: &[&[u8]]) -> CmdResult {
             Err(CommandError::Text("ERR Error trying to load the RDB dump, check server logs."))
         }
     }
+}
+
+fn loadaof(call: &mut Call<'_>, _: &[&[u8]]) -> CmdResult {
+    let server = &mut *call.server;
+    if server.loading.is_some() {
+        return Err(CommandError::Text("LOADING Redis is loading the dataset in memory"));
+    }
+    server.flush_aof(true);
+    for db in 0..server.engine.dbs.len() {
+        server.break_watches_in(db, None);
+        drop(server.engine.dbs[db].clear());
+    }
+    if let Err(failed) = server.load_aof(&mut Server::serve_others) {
+        // Without its data the server must not go on: it would write over them.
+        tracing::warn!("{failed}");
+        std::process::exit(1);
+    }
+    server.stats.dirty = 0;
+    tracing::info!("Append Only File loaded by DEBUG LOADAOF");
+    ok(call)
+}
+
+fn aof_flush_sleep(call: &mut Call<'_>, args: &[&[u8]]) -> CmdResult {
+    let micros = resp::number::parse_i64(args[0]).unwrap_or(0);
+    call.server.aof.flush_sleep_us = micros.clamp(0, 60_000_000).unsigned_abs();
+    ok(call)
 }
 
 fn set_skip_checksum_validation(call: &mut Call<'_>, args: &[&[u8]]) -> CmdResult {

@@ -126,6 +126,7 @@ fn fill_memory(server: &Server, snapshot: &mut Snapshot) {
     memory.used_memory_peak = figures.peak as u64;
     memory.used_memory_overhead = figures.overhead as u64;
     memory.used_memory_startup = figures.startup as u64;
+    memory.mem_aof_buffer = server.propagation.aof.as_ref().map_or(0, |feed| feed.bytes.capacity() as u64);
     memory.maxmemory = server.config.maxmemory;
     memory.maxmemory_policy = server.config.maxmemory_policy.as_str();
     memory.mem_clients_normal = figures.clients as u64;
@@ -148,6 +149,27 @@ fn fill_persistence(server: &Server, snapshot: &mut Snapshot) {
     section.rdb_last_load_keys_expired = saving.last_load_expired;
     section.rdb_last_load_keys_loaded = saving.last_load_keys;
     section.current_cow_peak = server.child_stats.cow_peak;
+    let (aof, rewrites) = (&server.aof, &server.aof.rewrites);
+    section.aof_enabled = aof.is_enabled();
+    section.aof_rewrite_in_progress = server.rewrites_aof();
+    section.aof_rewrite_scheduled = rewrites.scheduled;
+    section.aof_last_rewrite_time_sec = rewrites.last_secs;
+    section.aof_last_bgrewrite_status = health(rewrites.last_ok);
+    section.aof_rewrites = rewrites.count;
+    section.aof_rewrites_consecutive_failures = rewrites.failures;
+    section.aof_last_write_status = health(server.aof_error().is_none());
+    section.aof_last_cow_size = rewrites.last_cow_bytes;
+    if aof.is_enabled() {
+        section.aof_current_size = Some(aof.size);
+        section.aof_base_size = Some(aof.base_size);
+        section.aof_pending_rewrite = Some(rewrites.scheduled);
+        section.aof_buffer_length = Some(server.propagation.aof.as_ref().map_or(0, |feed| feed.bytes.len() as u64));
+        section.aof_pending_bio_fsync = Some(aof.syncer.pending());
+        section.aof_delayed_fsync = Some(aof.delayed_syncs);
+    }
+    if let Some(child) = server.child.as_ref().filter(|_| server.rewrites_aof()) {
+        section.aof_current_rewrite_time_sec = (now.secs() - child.started.secs()).max(0);
+    }
     if let Some(child) = &server.child {
         let progress = &child.progress;
         section.current_cow_size = progress.cow_bytes;
@@ -219,6 +241,7 @@ fn fill_stats(server: &Server, snapshot: &mut Snapshot) {
 
 fn fill_replication(server: &Server, snapshot: &mut Snapshot) {
     snapshot.replication.master_replid.clone_from(&server.replication_id);
+    snapshot.replication.master_repl_offset = server.propagation.offset as _;
     snapshot.replication.repl_backlog_size = server.config.repl_backlog_size;
 }
 
@@ -259,6 +282,7 @@ fn fill_keyspace(server: &Server, snapshot: &mut Snapshot) {
 }
 
 fn fill_debug(server: &Server, snapshot: &mut Snapshot) {
+    snapshot.debug.eventloop_duration_aof_sum = server.stats.aof_us;
     snapshot.debug.eventloop_duration_cron_sum = server.stats.cron_us;
     snapshot.debug.eventloop_duration_max = server.stats.cycle_us_max;
     snapshot.debug.eventloop_cmd_per_cycle_max = server.stats.commands_per_cycle_max;

@@ -1,5 +1,6 @@
 //! The commands that need the server: one module a family, each with its declarations.
 
+pub mod aof;
 pub mod client;
 pub mod config;
 pub mod connection;
@@ -29,6 +30,7 @@ pub type HostCommand = Command<HostFn>;
 
 /// All families.
 const FAMILIES: &[&[&HostCommand]] = &[
+    aof::COMMANDS,
     connection::COMMANDS,
     client::COMMANDS,
     introspection::COMMANDS,

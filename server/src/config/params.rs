@@ -54,6 +54,8 @@ pub enum Action {
     Requirepass,
     /// Start or stop the append-only file.
     Appendonly,
+    /// Time stamps in the append-only file, removal of its old files.
+    AofFiles,
     /// Begin evicting if there is now too much.
     Maxmemory,
     /// Hand [`Config::engine_config`] to the engine.
@@ -511,11 +513,11 @@ parameters! {
     /// Rewritten files begin as RDB.
     "aof-use-rdb-preamble" => aof_use_rdb_preamble: bool = true, PLAIN, [];
     /// Note the time in it.
-    "aof-timestamp-enabled" => aof_timestamp_enabled: bool = false, PLAIN, [];
+    "aof-timestamp-enabled" => aof_timestamp_enabled: bool = false, PLAIN, [] AofFiles;
     /// Flush rewritten files to disk piece by piece.
     "aof-rewrite-incremental-fsync" => aof_rewrite_incremental_fsync: bool = true, PLAIN, [];
     /// Keep files that are no longer needed (for tests).
-    "aof-disable-auto-gc" => aof_disable_auto_gc: bool = false, PLAIN, [HIDDEN];
+    "aof-disable-auto-gc" => aof_disable_auto_gc: bool = false, PLAIN, [HIDDEN] AofFiles;
 
     // Replication.
 

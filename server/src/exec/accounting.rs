@@ -69,7 +69,7 @@ impl Server {
         let Some(client) = self.clients.get(id) else { return };
         let from = match &client.socket {
             crate::net::socket::Socket::Unix(_) => format!("unix:{unix_path}"),
-            crate::net::socket::Socket::Tcp(_) => client.socket.peer(&unix_path),
+            other => other.peer(&unix_path),
         };
         let mut line = format!("{}.{:06} [{} {from}]", micros / 1_000_000, micros % 1_000_000, client.db);
         for word in self.without_secrets(command, argv) {

@@ -150,7 +150,14 @@ impl Server {
     pub fn time_out(&mut self, id: ClientId) {
         let Some(blocked) = self.unblock(id) else { return };
         self.count_ended_wait(id, false);
+        let written = self.clients.get(id).map_or(0, |client| client.write_offset);
+        let acks = i64::from(self.aof_reached(written));
         self.push(id, |out| match blocked.on.on_timeout {
+            TimeoutReply::Acks => {
+                out.array(2);
+                out.integer(acks);
+                out.integer(0);
+            }
             TimeoutReply::NullArray => out.null_array(),
             TimeoutReply::Null => out.null(),
         });
@@ -233,6 +240,10 @@ impl Server {
         let Some(client) = self.clients.get_mut(id) else { return };
         if self.running == Some(id) {
             write(&mut Writer::new(&mut self.pending_push, client.protocol));
+            return;
+        }
+        if let Some((_, pushes)) = self.suspended.as_mut().filter(|(suspended, _)| *suspended == id) {
+            write(&mut Writer::new(pushes, client.protocol));
             return;
         }
         write(&mut Writer::new(client.output.buffer(), client.protocol));

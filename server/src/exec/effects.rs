@@ -32,6 +32,7 @@ impl Server {
 
     /// Hands what the last command changes on to those who repeat it.
     fn propagate(&mut self, received: &[&[u8]], apart: bool) {
+        self.propagation.now_secs = self.clock.now().secs();
         let effects = &self.engine.effects;
         let propagation = &mut self.propagation;
         let received = Some(received).filter(|argv| !argv.is_empty() && effects.propagates_received());

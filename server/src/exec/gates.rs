@@ -114,6 +114,16 @@ impl Server {
                 return Gate::Reject(Rejection::Error(MISCONF));
             }
         }
+        if self.aof.write_error.is_some() || (flags.contains(Flags::WRITE) && self.aof.is_enabled()) {
+            let writes = flags.contains(Flags::WRITE)
+                || (flags.contains(Flags::RUNS_IN_MULTI)
+                    && client.transaction.as_ref().is_some_and(|transaction| transaction.writes));
+            if let Some(error) = self.aof_error().filter(|_| writes) {
+                let text = format!("MISCONF Errors writing to the AOF file: {error}");
+                return Gate::Reject(Rejection::Error(CommandError::owned(text)));
+            }
+        }
+        let client = self.clients.running(id);
         if let Some(pause) = &self.pause {
             let held = match pause.kind {
                 PauseKind::All => true,

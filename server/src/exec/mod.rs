@@ -30,6 +30,8 @@ pub enum Origin {
     Exec,
     /// A client that waited: the same command once more.
     Unblocked,
+    /// A file of commands that ran long ago.
+    Loading,
 }
 
 /// A handler of either kind.
@@ -93,8 +95,12 @@ impl Server {
         }
         let len_before = out.len();
         self.running = Some(id);
+        let offset = self.propagation.offset;
         let flow = self.request_into(id, argv, &mut out);
         self.running = None;
+        if self.propagation.offset != offset {
+            self.clients.running(id).write_offset = self.propagation.offset;
+        }
         // Pushes to this client that the command caused follow its reply.
         if !self.pending_push.is_empty() {
             out.append(&mut self.pending_push);
@@ -241,7 +247,7 @@ impl Server {
         let reply_start = out.len();
         let result = match run {
             Run::Data(run) => {
-                let may_block = origin != Origin::Exec;
+                let may_block = !matches!(origin, Origin::Exec | Origin::Loading);
                 self.engine.dbs[db].touches = !no_touch;
                 self.engine.run(run, argv, db, now, may_block, Writer::new(out, protocol))
             }
@@ -251,6 +257,13 @@ impl Server {
                 run(&mut call, &mut Args::new(argv))
             }
         };
+        if self.replaying {
+            if let Err(error) = result {
+                self.note_replay_error(command, &error);
+            }
+            self.drop_effects();
+            return None;
+        }
         let end = self.clock.stamp();
         let (failed, block) = match result {
             Ok(Outcome::Done) => (false, None),
@@ -270,6 +283,6 @@ impl Server {
 }
 
 /// Whether a container without a subcommand is an error: all but COMMAND, which answers alone.
-fn is_bare_container(entry: &registry::Entry<Run>) -> bool {
+pub(crate) fn is_bare_container(entry: &registry::Entry<Run>) -> bool {
     entry.command.arity != engine::command::Arity::AtLeast(1)
 }

@@ -1,5 +1,6 @@
 //! A client's connection, TCP or unix.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -13,6 +14,8 @@ pub enum Socket {
     Tcp(TcpStream),
     /// A unix domain socket.
     Unix(UnixStream),
+    /// No connection: a client of our own, whose replies nobody reads. Holds the null device.
+    Detached(File),
 }
 
 impl Socket {
@@ -43,6 +46,14 @@ impl Socket {
         Ok(Socket::Unix(stream))
     }
 
+    /// The connection of a client that has none.
+    ///
+    /// # Errors
+    /// When the process is out of descriptors.
+    pub fn detached() -> io::Result<Self> {
+        File::options().read(true).write(true).open("/dev/null").map(Socket::Detached)
+    }
+
     /// Reads what is there into the spare capacity of `buffer`; returns how many bytes came, 0 at the end.
     ///
     /// # Errors
@@ -65,6 +76,7 @@ impl Socket {
         match self {
             Socket::Tcp(stream) => stream.peer_addr().map_or_else(|_| "?:0".to_owned(), format_address),
             Socket::Unix(_) => format!("{unix_path}:0"),
+            Socket::Detached(_) => "?:0".to_owned(),
         }
     }
 
@@ -74,6 +86,7 @@ impl Socket {
         match self {
             Socket::Tcp(stream) => stream.local_addr().map_or_else(|_| "?:0".to_owned(), format_address),
             Socket::Unix(_) => format!("{unix_path}:0"),
+            Socket::Detached(_) => "?:0".to_owned(),
         }
     }
 
@@ -82,7 +95,7 @@ impl Socket {
     pub fn is_local(&self) -> bool {
         match self {
             Socket::Tcp(stream) => stream.peer_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback()),
-            Socket::Unix(_) => true,
+            Socket::Unix(_) | Socket::Detached(_) => true,
         }
     }
 
@@ -103,6 +116,7 @@ impl AsFd for Socket {
         match self {
             Socket::Tcp(stream) => stream.as_fd(),
             Socket::Unix(stream) => stream.as_fd(),
+            Socket::Detached(null) => null.as_fd(),
         }
     }
 }

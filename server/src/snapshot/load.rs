@@ -152,10 +152,19 @@ impl Server {
         turn: &mut dyn FnMut(&mut Server),
     ) -> Result<LoadOutcome, LoadError> {
         let now = self.clock.now();
-        self.loading = Some(Loading { started: now, total_bytes: total.unwrap_or(0), loaded_bytes: 0, used_memory: 0 });
+        // It may be a part of something larger, which counts all of it.
+        let is_part = self.loading.is_some();
+        self.loading.get_or_insert(Loading {
+            started: now,
+            total_bytes: total.unwrap_or(0),
+            loaded_bytes: 0,
+            used_memory: 0,
+        });
         let server = RefCell::new(&mut *self);
         let result = load(Served { inner: stream, server: &server, turn, since_turn: 0 }, &server, total, target);
-        self.loading = None;
+        if !is_part {
+            self.loading = None;
+        }
         let outcome = result?;
         self.snapshots.last_load_keys = outcome.keys;
         self.snapshots.last_load_expired = outcome.expired;
@@ -194,6 +203,15 @@ impl Server {
         let start = self.clock.stamp();
         // A turn that fails will fail again when loading is done.
         let mut turn = |server: &mut Server| drop(tick.turn(server, Duration::ZERO));
+        if self.config.appendonly {
+            self.load_aof(&mut turn).map_err(|failed| io::Error::other(failed.0))?;
+            // Somebody may have turned it off meanwhile.
+            if self.config.appendonly && self.stop.is_none() {
+                self.open_aof_at_start().map_err(io::Error::other)?;
+            }
+            self.stats.dirty = 0;
+            return Ok(());
+        }
         match self.load_file(LoadTarget::default(), &mut turn) {
             Ok(None) | Err(LoadError::Stopped) => Ok(()),
             Ok(Some(_)) => {
@@ -201,6 +219,8 @@ impl Server {
                 tracing::info!("DB loaded from disk: {seconds:.3} seconds");
                 // What was loaded is what is on disk.
                 self.stats.dirty = 0;
+                // Somebody may have turned the append-only file on meanwhile; why it cannot be is in the log.
+                let _ = self.apply_appendonly();
                 Ok(())
             }
             Err(error @ LoadError::Open(_)) => {

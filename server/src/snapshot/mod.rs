@@ -5,6 +5,7 @@ mod load;
 mod save;
 
 pub use load::{LoadError, LoadOutcome, LoadTarget, Loading};
+pub(crate) use save::wait_for_test;
 pub use save::{SnapshotFile, SnapshotKind};
 
 use engine::time::UnixMs;

@@ -163,7 +163,7 @@ fn sync_folder() -> io::Result<()> {
 }
 
 /// `rdb-key-save-delay` and `key-load-delay`: microseconds after each key, or one after so many keys when negative.
-pub(super) fn wait_for_test(micros: i32, counter: u64) {
+pub(crate) fn wait_for_test(micros: i32, counter: u64) {
     let micros = match u64::try_from(micros) {
         Ok(micros) => micros,
         Err(_) => u64::from(counter.is_multiple_of(u64::from(micros.unsigned_abs()))),

@@ -354,3 +354,16 @@ proptest! {
         prop_assert_eq!(db.len(), model.len());
     }
 }
+
+#[test]
+fn nothing_expires_during_a_replay() {
+    let mut db = Db::default();
+    db.begin(UnixMs(1_000));
+    db.replay(true);
+    db.set_string(b"k", b"v", Expiry::At(UnixMs(10)));
+    assert!(db.exists(b"k"));
+    db.begin(UnixMs(2_000));
+    assert!(db.exists(b"k") && !db.is_expired(b"k"));
+    db.replay(false);
+    assert!(db.is_expired(b"k") && !db.exists(b"k"));
+}
