@@ -112,6 +112,8 @@ pub struct Effects {
     pub free_dbs: Vec<Db>,
     /// The databases themselves changed place or contents: (a, b) were swapped, or both the same: emptied.
     pub databases_changed: Vec<(usize, usize)>,
+    /// Everything was removed on purpose (FLUSHALL).
+    pub flushed_all: bool,
     db: usize,
     arena: Vec<u8>,
     events: Vec<(EventClass, &'static str, u32, Piece)>,
@@ -139,6 +141,7 @@ impl Effects {
         self.commands.clear();
         self.words.clear();
         self.databases_changed.clear();
+        self.flushed_all = false;
         self.free_later.clear();
         self.free_dbs.clear();
     }
@@ -258,7 +261,7 @@ impl Effects {
     #[must_use]
     #[inline]
     pub fn has_records(&self) -> bool {
-        !self.arena.is_empty() || !self.databases_changed.is_empty()
+        !self.arena.is_empty() || !self.databases_changed.is_empty() || self.flushed_all
     }
 
     /// The keyspace events, in order.

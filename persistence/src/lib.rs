@@ -16,7 +16,7 @@
 //! let file = writer.finish()?;
 //!
 //! // Reading: any `std::io::Read`.
-//! let mut reader = Reader::new(&file[..], EngineConfig::default(), Integrity::Deep)?;
+//! let mut reader = Reader::new(&file[..], EngineConfig::default(), Integrity::Full)?;
 //! while let Some(item) = reader.next_item()? {
 //!     if let Item::Entry(entry) = item {
 //!         assert_eq!((entry.db, entry.key), (0, &b"fruits"[..]));

@@ -211,6 +211,7 @@ impl Server {
         work: impl FnOnce(&mut Server, &mut Reporter) -> bool,
     ) -> bool {
         fork::reset_signals();
+        crate::log::set_role(crate::log::Role::Child);
         let _ = rustix::thread::set_name(purpose.title());
         let _ = oom::apply(&self.config, oom::Victim::Child);
         // The port must be free for the next server when the parent ends before us.

@@ -80,6 +80,7 @@ fn flushall(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     for index in 0..ctx.others.count() {
         flush(ctx, lazy, index);
     }
+    ctx.effects.flushed_all = true;
     ctx.effects.propagate_anyway();
     ctx.out.ok();
     Ok(Outcome::Done)

@@ -19,10 +19,11 @@ use super::legacy;
 /// How much of a packed encoding is examined before it is believed.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Integrity {
-    /// Head and size. Wrong elements make the commands that meet them fail an assertion.
-    Shallow,
-    /// Every element, order and uniqueness included: what passes is sound.
-    Deep,
+    /// That every element lies within it and that they are as many as it tells: nothing can go wrong in reading it. Elements
+    /// may be out of order or there twice, which shows in the replies.
+    Structure,
+    /// Order and uniqueness, too: what passes is what a server could have written.
+    Full,
 }
 
 /// Elements for which room is made at once when the length of the input is not known.
@@ -36,7 +37,7 @@ pub(crate) fn load_value<'a, S: Source>(
     config: &EngineConfig,
     integrity: Integrity,
 ) -> Result<Incoming<'a>, RdbError> {
-    let loader = Loader { config, deep: integrity == Integrity::Deep };
+    let loader = Loader { config, full: integrity == Integrity::Full };
     let value = match kind {
         kind::STRING => return Ok(Incoming::String(input.element()?)),
         kind::LIST => Value::List(loader.list(input)?),
@@ -152,7 +153,7 @@ enum FieldForm {
 
 struct Loader<'c> {
     config: &'c EngineConfig,
-    deep: bool,
+    full: bool,
 }
 
 impl Loader<'_> {
@@ -167,17 +168,15 @@ impl Loader<'_> {
         let mut buffer = ElemBuf::new();
         let bytes = input.element()?.text(&mut buffer);
         let mut count = 0usize;
-        if !listpack::validate_with(bytes, self.deep, |_| {
+        if !listpack::validate_with(bytes, true, |_| {
             count += 1;
             true
         }) {
             return Err(RdbError::Corrupt(what));
         }
-        if self.deep {
-            let groups = count.is_multiple_of(group);
-            if !groups || (unique && !are_unique(listpack::Iter::over(bytes).step_by(group))) {
-                return Err(RdbError::Corrupt(what));
-            }
+        let unique = unique && self.full;
+        if !count.is_multiple_of(group) || (unique && !are_unique(listpack::Iter::over(bytes).step_by(group))) {
+            return Err(RdbError::Corrupt(what));
         }
         let pack = Listpack::from_bytes(bytes).ok_or(RdbError::OutOfMemory)?;
         if pack.is_empty() {
@@ -294,8 +293,8 @@ impl Loader<'_> {
     fn set_listpack<S: Source>(&self, input: &mut Input<S>) -> Result<Set, RdbError> {
         let pack = self.listpack(input, 1, true, "Set listpack integrity check failed.")?;
         let outgrown = pack.len() > self.config.set_max_listpack_entries;
-        if outgrown && !self.deep && !sound(&pack, 1) {
-            return Err(RdbError::Corrupt("Set listpack integrity check failed."));
+        if outgrown && !self.full && !are_unique(pack.iter()) {
+            return Err(RdbError::Corrupt("Set listpack with dup elements"));
         }
         let mut set = Set::Listpack(pack);
         if outgrown {
@@ -359,8 +358,8 @@ impl Loader<'_> {
         const WHAT: &str = "Hash listpack integrity check failed.";
         let pack = self.listpack(input, 2, true, WHAT)?;
         let outgrown = pack.len() / 2 > self.config.hash_max_listpack_entries;
-        if outgrown && !self.deep && !sound(&pack, 2) {
-            return Err(RdbError::Corrupt(WHAT));
+        if outgrown && !self.full && !are_unique(pack.iter().step_by(2)) {
+            return Err(RdbError::Corrupt("Hash listpack with dup elements"));
         }
         let mut hash = Hash::Listpack(pack);
         if outgrown {
@@ -469,17 +468,9 @@ impl Loader<'_> {
     fn zset_listpack<S: Source>(&self, input: &mut Input<S>) -> Result<Zset, RdbError> {
         const WHAT: &str = "Zset listpack integrity check failed.";
         let pack = self.listpack(input, 2, true, WHAT)?;
-        if !self.deep && pack.len() / 2 <= self.config.zset_max_listpack_entries {
+        if !self.full && pack.len() / 2 <= self.config.zset_max_listpack_entries {
             return Ok(Zset::Listpack(pack));
         }
         Zset::from_listpack(pack, self.config).ok_or(RdbError::Corrupt(WHAT))
     }
-}
-
-/// Whether a listpack that was not examined consists of groups of which the first element is unique. Needed before it
-/// becomes a table, where that would be an assertion.
-fn sound(pack: &Listpack, group: usize) -> bool {
-    listpack::validate(pack.as_bytes(), true)
-        && pack.iter().count().is_multiple_of(group)
-        && are_unique(pack.iter().step_by(group))
 }

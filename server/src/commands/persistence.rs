@@ -142,8 +142,8 @@ fn restore(call: &mut Call<'_>, args: &mut Args<'_>) -> CmdResult {
     let (key, ttl, payload) = (args.next()?, args.next()?, args.next()?);
     let options = Restore::parse(args)?;
     let integrity = match call.server.config.sanitize_dump_payload {
-        SanitizePayload::No => Integrity::Shallow,
-        SanitizePayload::Yes | SanitizePayload::Clients | SanitizePayload::Unset => Integrity::Deep,
+        SanitizePayload::No => Integrity::Structure,
+        SanitizePayload::Yes | SanitizePayload::Clients | SanitizePayload::Unset => Integrity::Full,
     };
     let check = !call.server.debug.skips_checksum;
     let lazy = call.server.engine.config.lazy_server_del;

@@ -93,6 +93,9 @@ impl Server {
         for event in effects.events() {
             self.notify_keyspace_event(event.class, event.name, event.db, event.key);
         }
+        if effects.flushed_all {
+            self.everything_flushed();
+        }
         self.engine.effects = effects;
     }
 

@@ -69,6 +69,17 @@ impl Server {
         snapshots.last_secs = (now.secs() - child.started.secs()).max(0);
     }
 
+    /// FLUSHALL: a child that saves what is no more is stopped, and with save points the file is emptied, too.
+    pub(crate) fn everything_flushed(&mut self) {
+        if self.saves_in_background() {
+            self.stop_child();
+        }
+        if !self.config.save.0.is_empty() && self.save_now().is_ok() {
+            // It is a change, of which those who repeat it must hear.
+            self.stats.dirty = 1;
+        }
+    }
+
     /// Begins a background save when one was asked for, or when a save point says so. Called by cron.
     pub fn save_if_due(&mut self) {
         if self.child.is_some() {

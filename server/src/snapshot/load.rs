@@ -239,8 +239,8 @@ impl Server {
     /// How closely what comes from a file or from the primary is looked at.
     fn file_integrity(&self) -> Integrity {
         match self.config.sanitize_dump_payload {
-            SanitizePayload::Yes | SanitizePayload::Unset => Integrity::Deep,
-            SanitizePayload::No | SanitizePayload::Clients => Integrity::Shallow,
+            SanitizePayload::Yes | SanitizePayload::Unset => Integrity::Full,
+            SanitizePayload::No | SanitizePayload::Clients => Integrity::Structure,
         }
     }
 }
