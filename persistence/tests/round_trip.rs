@@ -1,0 +1,265 @@
+//! What is written is read back, and whatever else is read does no harm.
+
+use engine::Engine;
+use engine::config::EngineConfig;
+use engine::keyspace::{Incoming, ValueRef};
+use engine::time::UnixMs;
+use engine::types::{Hash, List, Set, Str, Value, Zset};
+use persistence::dump::{self, PayloadError};
+use persistence::rdb::{Integrity, Item, Meta, RdbError, Reader, Writer, WriterOptions};
+use proptest::prelude::*;
+
+/// Values as plain data: the order of what has none is that of the map.
+#[derive(Debug, Clone, PartialEq)]
+enum Plain {
+    String(Vec<u8>),
+    List(Vec<Vec<u8>>),
+    Set(std::collections::BTreeSet<Vec<u8>>),
+    Hash(std::collections::BTreeMap<Vec<u8>, Vec<u8>>),
+    Zset(std::collections::BTreeMap<Vec<u8>, u64>),
+}
+
+impl Plain {
+    fn build(&self, config: &EngineConfig) -> Value {
+        match self {
+            Plain::String(bytes) => Value::String(Str::new(bytes)),
+            Plain::List(elements) => {
+                let mut list = List::new();
+                elements.iter().for_each(|e| list.push(engine::ds::quicklist::End::Tail, e, config));
+                Value::List(list)
+            }
+            Plain::Set(members) => {
+                let mut set = Set::new();
+                for m in members {
+                    set.add(m, config);
+                }
+                Value::Set(set)
+            }
+            Plain::Hash(pairs) => {
+                let mut hash = Hash::new();
+                for (f, v) in pairs {
+                    hash.set(f, v, config);
+                }
+                Value::Hash(hash)
+            }
+            Plain::Zset(scores) => {
+                let mut zset = Zset::new();
+                for (m, s) in scores {
+                    zset.insert(m, f64::from_bits(*s), config);
+                }
+                Value::Zset(zset)
+            }
+        }
+    }
+
+    fn of(value: Value) -> Self {
+        match value {
+            Value::String(Str::Int(n)) => Plain::String(n.to_string().into_bytes()),
+            Value::String(Str::Bytes(bytes)) => Plain::String(bytes),
+            Value::List(list) => {
+                list.check_invariants();
+                let mut all = Vec::new();
+                list.for_range(0, list.len(), |elem| all.push(elem.to_vec()));
+                Plain::List(all)
+            }
+            Value::Set(set) => Plain::Set(set.iter().map(|m| m.to_vec()).collect()),
+            Value::Hash(hash) => {
+                hash.check_invariants();
+                Plain::Hash(hash.iter().map(|(f, v)| (f.to_vec(), v.to_vec())).collect())
+            }
+            Value::Zset(zset) => {
+                zset.check_invariants();
+                Plain::Zset(zset.iter().map(|(m, s)| (m.to_vec(), s.to_bits())).collect())
+            }
+            #[expect(unreachable_patterns, reason = "for types to come")]
+            _ => unreachable!("not generated"),
+        }
+    }
+}
+
+fn text() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        "[a-c]{1,3}".prop_map(String::into_bytes),
+        any::<i64>().prop_map(|n| n.to_string().into_bytes()),
+        (-300..300i64).prop_map(|n| n.to_string().into_bytes()),
+        prop::collection::vec(any::<u8>(), 0..40),
+        // Worth compressing.
+        ("[a-z]{1,4}", 1..200usize).prop_map(|(piece, n)| piece.repeat(n).into_bytes()),
+    ]
+}
+
+fn score() -> impl Strategy<Value = u64> {
+    prop_oneof![(-50..50i32).prop_map(|n| f64::from(n) / 4.0), any::<f64>()]
+        // Neither NaN nor the negative zero, which listpacks do not keep apart.
+        .prop_map(|score| if score.is_nan() || score == 0.0 { 0.0f64 } else { score }.to_bits())
+}
+
+fn plain() -> impl Strategy<Value = Plain> {
+    let size = prop_oneof![1..6usize, 1..200usize];
+    prop_oneof![
+        text().prop_map(Plain::String),
+        size.clone().prop_flat_map(|n| prop::collection::vec(text(), 1..=n)).prop_map(Plain::List),
+        size.clone().prop_flat_map(|n| prop::collection::btree_set(text(), 1..=n)).prop_map(Plain::Set),
+        size.clone().prop_flat_map(|n| prop::collection::btree_map(text(), text(), 1..=n)).prop_map(Plain::Hash),
+        size.prop_flat_map(|n| prop::collection::btree_map(text(), score(), 1..=n)).prop_map(Plain::Zset),
+    ]
+}
+
+type Entries = Vec<(u64, Vec<u8>, Plain, Meta)>;
+
+fn file() -> impl Strategy<Value = Entries> {
+    let meta = (any::<Option<i64>>(), any::<Option<u64>>(), any::<Option<u8>>()).prop_map(|(at, idle, frequency)| {
+        Meta { deadline: at.map(UnixMs), idle_secs: idle.map(|secs| secs >> 1), frequency }
+    });
+    prop::collection::vec((0..20u64, text(), plain(), meta), 0..8)
+}
+
+fn write(entries: &Entries, config: &EngineConfig, options: WriterOptions) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new(), options);
+    writer.aux("redis-ver", b"8.0.6").unwrap();
+    writer.function(b"#!lua name=lib").unwrap();
+    for (db, key, value, meta) in entries {
+        writer.select(*db, 1, 0).unwrap();
+        writer.entry(key, (&value.build(config)).into(), meta).unwrap();
+    }
+    let announced = writer.len();
+    let file = writer.finish().unwrap();
+    assert_eq!(announced + 9, file.len() as u64);
+    file
+}
+
+fn read(file: &[u8], config: &EngineConfig, integrity: Integrity) -> Result<Entries, RdbError> {
+    let mut reader = Reader::sized(file, Some(file.len() as u64), config.clone(), integrity)?;
+    let mut entries = Vec::new();
+    while let Some(item) = reader.next_item()? {
+        if let Item::Entry(entry) = item {
+            let meta = Meta { deadline: entry.deadline, idle_secs: entry.idle_secs, frequency: entry.frequency };
+            entries.push((entry.db, entry.key.to_vec(), Plain::of(entry.value.into_value()), meta));
+        }
+    }
+    Ok(entries)
+}
+
+fn config(limits: (usize, usize)) -> EngineConfig {
+    EngineConfig {
+        hash_max_listpack_entries: limits.0,
+        set_max_listpack_entries: limits.0,
+        set_max_intset_entries: limits.0,
+        zset_max_listpack_entries: limits.0,
+        list_max_listpack_size: limits.0 as i32,
+        list_compress_depth: limits.1 as u32,
+        ..EngineConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn files(entries in file(), limits in (1..200usize, 0..3usize), loading in (1..200usize, 0..3usize), compress: bool, checksum: bool) {
+        let written = write(&entries, &config(limits), WriterOptions { compress, checksum });
+        prop_assert_eq!(&read(&written, &config(loading), Integrity::Full).unwrap(), &entries);
+        prop_assert_eq!(&read(&written, &config(limits), Integrity::Structure).unwrap(), &entries);
+    }
+
+    #[test]
+    fn payloads(value in plain(), limits in (1..200usize, 0..3usize), compress: bool) {
+        let config = config(limits);
+        let payload = dump::dump((&value.build(&config)).into(), compress).unwrap();
+        prop_assert!(dump::verify(&payload, true));
+        let restored = dump::restore(&payload, &config, Integrity::Full, true, |value| Plain::of(value.into_value()));
+        prop_assert_eq!(restored.unwrap(), value);
+    }
+
+    /// Every cut is noticed, and every wrong byte: by the checksum if by nothing else.
+    #[test]
+    fn damage_is_noticed(entries in file(), at: prop::sample::Index, flip in 1..=255u8) {
+        let mut file = write(&entries, &EngineConfig::default(), WriterOptions::default());
+        let at = at.index(file.len());
+        prop_assert!(read(&file[..at], &EngineConfig::default(), Integrity::Full).is_err());
+        file[at] ^= flip;
+        // All zeros would mean that there is no checksum.
+        if file[file.len() - 8..] != [0; 8] {
+            prop_assert!(read(&file, &EngineConfig::default(), Integrity::Full).is_err());
+        }
+    }
+
+    /// Without the help of a checksum damage may give other values, but nothing unsound.
+    #[test]
+    fn damage_does_no_harm(value in plain(), flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4), full: bool) {
+        let config = EngineConfig::default();
+        let mut payload = dump::dump((&value.build(&config)).into(), false).unwrap();
+        for (at, flip) in flips {
+            let at = at.index(payload.len() - 10);
+            payload[at] ^= flip;
+        }
+        let integrity = if full { Integrity::Full } else { Integrity::Structure };
+        let used = dump::restore(&payload, &config, integrity, false, |value| {
+            let plain = Plain::of(value.into_value());
+            drop(plain);
+        });
+        prop_assert!(!matches!(used, Err(PayloadError::Footer)));
+    }
+}
+
+/// Announcements of more than there is are refused before memory is taken for them.
+#[test]
+fn absurd_lengths_are_refused() {
+    let config = EngineConfig::default();
+    let huge = [0x81, 0x0f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+    for kind in 0..=25u8 {
+        for tail in [&b""[..], b"\x01\x00", b"\x02\x01a"] {
+            let mut payload = vec![kind];
+            payload.extend(huge);
+            payload.extend(tail);
+            payload.extend([12, 0]);
+            payload.extend([0; 8]);
+            let restored = dump::restore(&payload, &config, Integrity::Full, false, |_| ());
+            assert!(matches!(restored, Err(PayloadError::Value(_))), "type {kind}");
+        }
+    }
+    // LZF of a few bytes that claims to be gigabytes.
+    let mut payload = vec![0, 0xc3, 0x03, 0x80, 0xff, 0xff, 0xff, 0xff, 0x01, b'a', b'b'];
+    payload.extend([12, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert!(dump::restore(&payload, &config, Integrity::Full, false, |_| ()).is_err());
+}
+
+#[test]
+fn footers_and_heads() {
+    let config = EngineConfig::default();
+    let mut payload = dump::dump((&Value::String(Str::Int(7))).into(), true).unwrap();
+    assert_eq!(payload[..3], [0, 0xc0, 7]);
+    assert!(dump::verify(&payload, true));
+    payload[1] ^= 1;
+    assert!(!dump::verify(&payload, true) && dump::verify(&payload, false));
+    assert!(!dump::verify(&payload[..9], false));
+    let at = payload.len() - 10;
+    payload[at] = 13;
+    assert!(!dump::verify(&payload, false), "a version that is not known yet");
+    for (head, good) in [
+        ("REDIS0001\u{0}", true),
+        ("REDIS0012", true),
+        ("REDIS0013", false),
+        ("REDIS0000", false),
+        ("VALKEY080", true),
+        ("VALKEY012", false),
+        ("REDIS00+1", false),
+        ("SOMETHING", false),
+    ] {
+        assert_eq!(Reader::new(head.as_bytes(), config.clone(), Integrity::Full).is_ok(), good, "{head}");
+    }
+}
+
+/// A loaded key is found again with its deadline, and not loaded twice.
+#[test]
+fn into_the_keyspace() {
+    let mut engine = Engine::new(EngineConfig::default(), 1);
+    let db = &mut engine.dbs[0];
+    db.begin(UnixMs(1_000));
+    assert!(db.load(b"k", Incoming::String(engine::ds::listpack::Elem::Str(b"12")), Some(UnixMs(2_000))));
+    assert!(!db.load(b"k", Incoming::String(engine::ds::listpack::Elem::Int(3)), None));
+    assert_eq!((db.len(), db.expires()), (1, 1));
+    assert!(matches!(db.look(b"k"), Some(ValueRef::String(string)) if string.to_vec() == b"12"));
+    db.begin(UnixMs(3_000));
+    assert!(db.look(b"k").is_none());
+}
