@@ -232,6 +232,9 @@ impl Loader<'_> {
                 container::PLAIN => {
                     let mut buffer = ElemBuf::new();
                     let element = input.element()?.text(&mut buffer);
+                    if element.is_empty() {
+                        return Err(RdbError::Corrupt("Quicklist integrity check failed."));
+                    }
                     if !quick.push_plain_node(element) {
                         return Err(RdbError::OutOfMemory);
                     }
@@ -327,9 +330,9 @@ impl Loader<'_> {
 
     fn hash_zipmap<S: Source>(&self, input: &mut Input<S>) -> Result<Hash, RdbError> {
         let mut buffer = ElemBuf::new();
-        let pairs = legacy::zipmap(input.element()?.text(&mut buffer))
-            .ok_or(RdbError::Corrupt("Zipmap integrity check failed."))?;
-        self.hash_of_pairs(&pairs, "Hash zipmap with dup elements, or big length (0)")
+        const WHAT: &str = "Zipmap integrity check failed.";
+        let pairs = legacy::zipmap(input.element()?.text(&mut buffer)).filter(|pairs| !pairs.is_empty());
+        self.hash_of_pairs(&pairs.ok_or(RdbError::Corrupt(WHAT))?, "Hash zipmap with dup elements")
     }
 
     fn hash_ziplist<S: Source>(&self, input: &mut Input<S>) -> Result<Hash, RdbError> {

@@ -78,6 +78,8 @@ pub struct Reader<R> {
     key: Vec<u8>,
     /// The value of the last name.
     aux: Vec<u8>,
+    /// The type of the value that is being read.
+    kind: Option<u8>,
     done: bool,
 }
 
@@ -121,6 +123,7 @@ impl<R: Read> Reader<R> {
             db: 0,
             key: Vec::new(),
             aux: Vec::new(),
+            kind: None,
             done: false,
         })
     }
@@ -148,6 +151,11 @@ impl<R: Read> Reader<R> {
     /// The key that was read last: the one to blame when its value fails.
     pub fn key(&self) -> &[u8] {
         &self.key
+    }
+
+    /// The type of the value that failed; `None` when it was something else that did.
+    pub fn kind(&self) -> Option<u8> {
+        self.kind
     }
 
     /// The stream, and what was read from it beyond the end of the file.
@@ -213,14 +221,19 @@ impl<R: Read> Reader<R> {
                     return Ok(None);
                 }
                 kind => {
+                    self.kind = Some(kind);
                     let mut buffer = engine::ds::listpack::ElemBuf::new();
                     self.key.clear();
                     self.key.extend_from_slice(self.input.element()?.text(&mut buffer));
                     let value = load_value(&mut self.input, kind, self.valkey, &self.config, self.integrity);
                     let value = match value {
-                        Err(RdbError::EmptyKey) => return Ok(Some(Item::Empty { key: &self.key })),
+                        Err(RdbError::EmptyKey) => {
+                            self.kind = None;
+                            return Ok(Some(Item::Empty { key: &self.key }));
+                        }
                         value => value?,
                     };
+                    self.kind = None;
                     let (db, key) = (self.db, &self.key[..]);
                     return Ok(Some(Item::Entry(Entry { db, key, value, kind, deadline, idle_secs, frequency })));
                 }
