@@ -3,4 +3,5 @@
 mod connections;
 mod pipelines;
 mod protocol;
+mod rdb;
 mod sessions;
