@@ -5,6 +5,7 @@
 //! connection without pipelining is five per cent of the request.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -18,6 +19,14 @@ pub enum Event {
     Terminate,
     /// SIGINT.
     Interrupt,
+}
+
+/// Whether a signal has asked for the end and it is being made ready.
+static SHUTDOWN: AtomicBool = AtomicBool::new(false);
+
+/// The end that a signal asked for does not come.
+pub fn shutdown_is_off() {
+    SHUTDOWN.store(false, Ordering::Relaxed);
 }
 
 /// Starts the thread; events arrive in the receiver, and the waker is woken for each.
@@ -58,6 +67,13 @@ async fn run(mut signals: Signals, events: &Sender<Event>, waker: &Waker) {
             _ = signals.interrupt.recv() => Event::Interrupt,
             _ = signals.hangup.recv() => continue,
         };
+        let insists = SHUTDOWN.swap(true, Ordering::Relaxed);
+        if insists && matches!(event, Event::Interrupt) {
+            // The engine's thread may be in the middle of a long save.
+            tracing::warn!("You insist... exiting now.");
+            crate::snapshot::remove_temporary();
+            crate::sys::fork::exit_now(1);
+        }
         if events.send(event).is_err() {
             return;
         }

@@ -83,6 +83,8 @@ pub struct Cron {
     last_client: u64,
     /// Database the expiry cycle goes on with.
     expire_db: usize,
+    /// A signal has asked for the end.
+    shutdown: Option<Event>,
 }
 
 impl Server {
@@ -106,6 +108,7 @@ impl Server {
             self.clients_cron();
             return;
         }
+        self.shut_down_if_asked();
         self.check_child();
         self.aof_cron();
         self.rewrite_aof_if_due();
@@ -255,6 +258,32 @@ impl Server {
         }
     }
 
+    /// Ends the server when a signal has asked for it.
+    fn shut_down_if_asked(&mut self) {
+        let Some(event) = self.cron.shutdown.take() else { return };
+        let (name, options) = match event {
+            Event::Terminate => ("SIGTERM", self.config.shutdown_on_sigterm),
+            Event::Interrupt => ("SIGINT", self.config.shutdown_on_sigint),
+        };
+        tracing::warn!("User requested shutdown...");
+        if !self.shut_down(options) {
+            crate::control::shutdown_is_off();
+            tracing::warn!(
+                "{name} received but errors trying to shut down the server, check the logs for more information"
+            );
+        }
+    }
+
+    /// Calls a shutdown off that a signal has asked for (SHUTDOWN ABORT); false when there is none.
+    pub fn abort_shutdown(&mut self) -> bool {
+        let asked = self.cron.shutdown.take().is_some();
+        if asked {
+            crate::control::shutdown_is_off();
+            tracing::warn!("Shutdown manually aborted.");
+        }
+        asked
+    }
+
     /// Makes the end ready: saves what is to be saved. False when that failed and the server has to go on; the log says why.
     pub fn shut_down(&mut self, options: ShutdownOptions) -> bool {
         if self.saves_in_background() {
@@ -281,6 +310,10 @@ impl Server {
             self.close_aof();
         }
         self.stop = Some(Stop::Clean);
+        // Nobody shall find us still listening when the connections end.
+        for listener in self.listeners.drain(..) {
+            self.poll.remove(&listener);
+        }
         tracing::warn!("Redis is now ready to exit, bye bye...");
         true
     }
@@ -288,17 +321,17 @@ impl Server {
     /// Takes what the control thread has to say.
     pub fn handle_control_events(&mut self) {
         while let Ok(event) = self.control.try_recv() {
-            let (name, options) = match event {
-                Event::Terminate => ("SIGTERM", self.config.shutdown_on_sigterm),
-                Event::Interrupt => ("SIGINT", self.config.shutdown_on_sigint),
+            let name = match event {
+                Event::Terminate => "SIGTERM",
+                Event::Interrupt => "SIGINT",
             };
             tracing::warn!("Received {name} scheduling shutdown...");
-            tracing::warn!("User requested shutdown...");
-            if !self.shut_down(options) {
-                tracing::warn!(
-                    "{name} received but errors trying to shut down the server, check the logs for more information"
-                );
+            if self.loading.is_some() {
+                // There is nothing to save, and nobody to wait for.
+                self.stop = Some(Stop::Clean);
             }
+            self.cron.shutdown = Some(event);
+            self.cron.next = UnixMs(0);
         }
     }
 }

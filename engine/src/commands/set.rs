@@ -352,7 +352,8 @@ fn srandmember(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
             Some(member) => reply_elem(&mut ctx.out, member),
             None => ctx.out.null(),
         }
-        return Ok(Outcome::Done);
+        let rehashing = set.is_some_and(|set| set.is_rehashing());
+        return go_on_rehashing(ctx, key, rehashing);
     }
     if args.left() > 1 {
         return Err(CommandError::Syntax);
@@ -370,6 +371,16 @@ fn srandmember(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
             ctx.out.array(count.min(set.len()));
             set.random_distinct(count, ctx.rng, |member| reply_elem(&mut ctx.out, member));
         }
+    }
+    let rehashing = set.is_rehashing();
+    go_on_rehashing(ctx, key, rehashing)
+}
+
+/// A table that is nearly empty makes drawing from it dear: those who draw help to replace it by a smaller one.
+fn go_on_rehashing(ctx: &mut Ctx<'_>, key: &[u8], rehashing: bool) -> CmdResult {
+    const BUCKETS: usize = 16;
+    if rehashing && let Some(mut set) = ctx.db.write::<Set>(key)? {
+        set.rehash_step(BUCKETS);
     }
     Ok(Outcome::Done)
 }

@@ -37,6 +37,19 @@ impl Set {
         Self::default()
     }
 
+    /// Whether the table, if there is one, is moving to another size.
+    #[must_use]
+    pub fn is_rehashing(&self) -> bool {
+        matches!(self, Set::Table(table) if table.is_rehashing())
+    }
+
+    /// Goes on with that, by at most so many buckets.
+    pub fn rehash_step(&mut self, buckets: usize) {
+        if let Set::Table(table) = self {
+            table.rehash_step(buckets);
+        }
+    }
+
     /// Figures on the table, when there is one.
     #[must_use]
     pub fn table_stats(&self, full: bool) -> Option<crate::ds::table::Stats> {

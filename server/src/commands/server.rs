@@ -120,6 +120,10 @@ fn shutdown(call: &mut Call<'_>, args: &mut Args<'_>) -> CmdResult {
     if (abort && options != ShutdownOptions::default()) || (options.save && options.nosave) {
         return Err(CommandError::Syntax);
     }
+    if abort && call.server.abort_shutdown() {
+        call.out.ok();
+        return Ok(Outcome::Done);
+    }
     if abort {
         return Err(CommandError::Text("ERR No shutdown in progress."));
     }

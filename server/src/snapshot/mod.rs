@@ -6,7 +6,7 @@ mod save;
 
 pub use load::{LoadError, LoadOutcome, LoadTarget, Loading};
 pub(crate) use save::wait_for_test;
-pub use save::{SnapshotFile, SnapshotKind};
+pub use save::{SnapshotFile, SnapshotKind, remove_temporary};
 
 use engine::time::UnixMs;
 

@@ -157,6 +157,11 @@ pub(super) fn temporary_name(pid: u32) -> String {
     format!("temp-{pid}.rdb")
 }
 
+/// Removes the file that this process has begun to save to, if any.
+pub fn remove_temporary() {
+    let _ = std::fs::remove_file(temporary_name(std::process::id()));
+}
+
 /// Has the change of names reach the disk.
 fn sync_folder() -> io::Result<()> {
     File::open(".")?.sync_all()
