@@ -110,7 +110,7 @@ mod tests {
 
     fn hash(payload: &[u8], entries: usize) -> Result<Hash, PayloadError> {
         let config = EngineConfig { hash_max_listpack_entries: entries, ..EngineConfig::default() };
-        restore(payload, &config, Integrity::Deep, true, |incoming| match incoming {
+        restore(payload, &config, Integrity::Full, true, |incoming| match incoming {
             Incoming::Value(Value::Hash(hash)) => hash,
             _ => panic!("a hash"),
         })
