@@ -1,5 +1,7 @@
 //! What is written is read back, and whatever else is read does no harm.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use engine::Engine;
 use engine::config::EngineConfig;
 use engine::keyspace::{Incoming, ValueRef};
