@@ -21,7 +21,7 @@ use crate::Engine;
 use crate::commands::generic::{expire, keys};
 use crate::commands::list::{self, Missing};
 use crate::commands::zset::AddOptions;
-use crate::commands::{set, string, zset};
+use crate::commands::{hash, set, string, zset};
 use crate::ctx::Ctx;
 use crate::ds::quicklist::End;
 use crate::effects::EventClass;
@@ -29,7 +29,7 @@ use crate::error::CommandError;
 use crate::keyspace::Expiry;
 use crate::time::UnixMs;
 use crate::types::zset::Order;
-use crate::types::{Kind, List, Set, Zset};
+use crate::types::{Hash, Kind, List, Set, Zset};
 
 /// A database at one moment: what [`Engine::direct`] returns.
 ///
@@ -175,6 +175,44 @@ impl Direct<'_> {
         })
     }
 
+    /// Sets fields to values; returns how many are new: HSET.
+    pub fn hash_set(&mut self, key: &[u8], pairs: &[[&[u8]; 2]]) -> Result<usize, CommandError> {
+        if pairs.is_empty() {
+            return self.hash_len(key).map(|_| 0);
+        }
+        self.with(|ctx| hash::set_fields(ctx, key, pairs))
+    }
+
+    /// The value of a field: HGET.
+    pub fn hash_get(&mut self, key: &[u8], field: &[u8]) -> Result<Option<Vec<u8>>, CommandError> {
+        self.with(|ctx| {
+            let hash = ctx.db.read::<Hash>(key)?;
+            Ok(hash.and_then(|hash| hash.get_live(field, ctx.now).map(|value| value.to_vec())))
+        })
+    }
+
+    /// Removes fields; returns how many were there: HDEL.
+    pub fn hash_remove(&mut self, key: &[u8], fields: &[&[u8]]) -> Result<usize, CommandError> {
+        self.with(|ctx| hash::remove_fields(ctx, key, fields))
+    }
+
+    /// How many fields there are, expired ones that nobody has removed included: HLEN.
+    pub fn hash_len(&mut self, key: &[u8]) -> Result<usize, CommandError> {
+        self.with(|ctx| Ok(ctx.db.read::<Hash>(key)?.map_or(0, |hash| hash.len())))
+    }
+
+    /// All fields with their values, in no order: HGETALL.
+    pub fn hash_entries(&mut self, key: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, CommandError> {
+        self.with(|ctx| {
+            let mut entries = Vec::new();
+            if let Some(hash) = ctx.db.read::<Hash>(key)? {
+                let live = hash.iter_stored().filter(|pair| pair.is_live(ctx.now));
+                entries.extend(live.map(|pair| (pair.field.to_vec(), pair.value.to_vec())));
+            }
+            Ok(entries)
+        })
+    }
+
     /// Adds members or changes their scores, in order; returns how many are new: ZADD.
     ///
     /// Fails when a score is NaN; then nothing is changed.
@@ -240,10 +278,15 @@ mod tests {
         assert_eq!(db.list_push(b"list", End::Head, &[b"a", b"b"]), Ok(2));
         assert_eq!(db.set_add(b"set", &[b"x", b"y", b"x"]), Ok(2));
         assert_eq!(db.zset_add(b"zset", &[(2.0, b"m"), (1.0, b"n")]), Ok(2));
+        assert_eq!(db.hash_set(b"hash", &[[b"f", b"1"], [b"g", b"2"], [b"f", b"3"]]), Ok(2));
+        assert_eq!((db.hash_remove(b"hash", &[b"g", b"h"]), db.hash_len(b"hash")), (Ok(1), Ok(1)));
+        assert_eq!(db.hash_get(b"hash", b"f"), Ok(Some(b"3".to_vec())));
+        assert_eq!(db.hash_entries(b"hash"), Ok(vec![(b"f".to_vec(), b"3".to_vec())]));
         let mut out = Vec::new();
         for (words, reply) in [
             (&[&b"GET"[..], b"text"][..], "$5\r\nvalue\r\n"),
             (&[b"PTTL", b"text"], ":1000\r\n"),
+            (&[b"HGETALL", b"hash"], "*2\r\n$1\r\nf\r\n$1\r\n3\r\n"),
             (&[b"LRANGE", b"list", b"0", b"-1"], "*2\r\n$1\r\nb\r\n$1\r\na\r\n"),
             (&[b"SMISMEMBER", b"set", b"x", b"z"], "*2\r\n:1\r\n:0\r\n"),
             (&[b"ZRANGE", b"zset", b"0", b"-1"], "*2\r\n$1\r\nn\r\n$1\r\nm\r\n"),

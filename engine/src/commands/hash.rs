@@ -90,9 +90,14 @@ fn set_pairs(ctx: &mut Ctx<'_>, args: &mut Args<'_>, command: &'static str) -> R
     if !odd.is_empty() {
         return Err(CommandError::WrongArity(command.into()));
     }
+    set_fields(ctx, key, pairs)
+}
+
+/// Sets fields, at least one, to values; returns how many are new.
+pub(crate) fn set_fields(ctx: &mut Ctx<'_>, key: &[u8], pairs: &[[&[u8]; 2]]) -> Result<usize, CommandError> {
     let mut hash = ctx.db.write_or_create::<Hash>(key)?;
     let before = hash.next_deadline();
-    hash.prepare(words.iter().copied(), ctx.config);
+    hash.prepare(pairs.as_flattened().iter().copied(), ctx.config);
     let new = pairs.iter().filter(|[field, value]| hash.set(field, value, ctx.config)).count();
     let after = hash.next_deadline();
     drop(hash);
@@ -220,15 +225,18 @@ const HDEL: Command = Command {
 };
 
 fn hdel(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let key = args.next()?;
-    let Some(mut hash) = ctx.db.write::<Hash>(key)? else {
-        ctx.out.integer(0);
-        return Ok(Outcome::Done);
-    };
+    let removed = remove_fields(ctx, args.next()?, args.take_rest())?;
+    ctx.out.integer(removed as i64);
+    Ok(Outcome::Done)
+}
+
+/// Removes fields, and the key with the last one; returns how many were there.
+pub(crate) fn remove_fields(ctx: &mut Ctx<'_>, key: &[u8], fields: &[&[u8]]) -> Result<usize, CommandError> {
+    let Some(mut hash) = ctx.db.write::<Hash>(key)? else { return Ok(0) };
     let before = hash.next_deadline();
     let mut removed = 0;
-    for field in args.take_rest() {
-        removed += u64::from(hash.remove(field));
+    for field in fields {
+        removed += usize::from(hash.remove(field));
         if hash.is_empty() {
             break;
         }
@@ -236,9 +244,8 @@ fn hdel(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let (emptied, after) = (hash.is_empty(), hash.next_deadline());
     drop(hash);
     ctx.db.fields_changed(key, before, after);
-    ctx.out.integer(removed as i64);
-    taken(ctx, key, removed, emptied);
-    Ok(Outcome::Done)
+    taken(ctx, key, removed as u64, emptied);
+    Ok(removed)
 }
 
 /// Notes that `count` fields left `key`, which is removed when it is empty.
