@@ -29,8 +29,10 @@ pub const COMMANDS: &[&Command] = &[
     &SINTERCARD,
     &SUNION,
     &SUNIONSTORE,
+    &SUNIONCARD,
     &SDIFF,
     &SDIFFSTORE,
+    &SDIFFCARD,
     &SSCAN,
 ];
 
@@ -42,6 +44,8 @@ const UNION_LOOKUPS_MAX: usize = 4;
 
 const READ_MANY: &[KeySpec] = &[KeySpec::range(1, -1, 1, KeyFlags::READ)];
 const STORE_KEYS: &[KeySpec] = &[KeySpec::at(1, KeyFlags::OW_UPDATE), KeySpec::range(2, -1, 1, KeyFlags::READ)];
+const CARD_ARGS: &[Arg] =
+    &[Arg::integer("numkeys"), Arg::key("key").many(), Arg::integer("limit").token("LIMIT").optional()];
 const STORE_ARGS: &[Arg] = &[Arg::key("destination"), Arg::key_of("key", 1).many()];
 
 const SADD: Command = Command {
@@ -691,12 +695,41 @@ const SINTERCARD: Command = Command {
     since: "7.0.0",
     complexity: "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
     summary: "Returns how many members several sets have in common.",
-    args: &[Arg::integer("numkeys"), Arg::key("key").many(), Arg::integer("limit").token("LIMIT").optional()],
-    run: sintercard,
+    args: CARD_ARGS,
+    run: |ctx, args| cardinality(ctx, args, Operation::Intersection),
     ..Command::BASE
 };
 
-fn sintercard(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+const SUNIONCARD: Command = Command {
+    name: "sunioncard",
+    arity: Arity::AtLeast(3),
+    flags: Flags::READONLY,
+    group: Group::Set,
+    keys: &[KeySpec::counted(1, KeyFlags::READ)],
+    since: "8.10.0",
+    complexity: "O(N) where N is the total number of elements in all given sets.",
+    summary: "Returns how many members several sets have together.",
+    args: CARD_ARGS,
+    run: |ctx, args| cardinality(ctx, args, Operation::Union),
+    ..Command::BASE
+};
+
+const SDIFFCARD: Command = Command {
+    name: "sdiffcard",
+    arity: Arity::AtLeast(3),
+    flags: Flags::READONLY,
+    group: Group::Set,
+    keys: &[KeySpec::counted(1, KeyFlags::READ)],
+    since: "8.10.0",
+    complexity: "O(N) where N is the total number of elements in all given sets.",
+    summary: "Returns how many members are in the first of several sets only.",
+    args: CARD_ARGS,
+    run: |ctx, args| cardinality(ctx, args, Operation::Difference),
+    ..Command::BASE
+};
+
+/// Replies how many members an operation finds, without keeping them.
+fn cardinality(ctx: &mut Ctx<'_>, args: &mut Args<'_>, operation: Operation) -> CmdResult {
     let n = args.i64_in(1..=i64::MAX, CommandError::Text("ERR numkeys should be greater than 0"))?;
     let too_many = CommandError::Text("ERR Number of keys can't be greater than number of args");
     let keys = usize::try_from(n).ok().filter(|&n| n <= args.left()).ok_or(too_many)?;
@@ -710,7 +743,7 @@ fn sintercard(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     }
     let inputs = Inputs::read(ctx.db, keys)?;
     let mut count = 0;
-    intersect(ctx.db, &inputs, |_| {
+    operation.run(ctx.db, &inputs, ctx.config, |_| {
         count += 1;
         count != limit
     });
@@ -970,6 +1003,9 @@ mod tests {
             }
             let n = choice.len();
             assert_eq!(scenario.line(&format!("SINTERCARD {n} {keys}")), format!(":{}", inter.len()));
+            assert_eq!(scenario.line(&format!("SUNIONCARD {n} {keys}")), format!(":{}", union.len()));
+            assert_eq!(scenario.line(&format!("SUNIONCARD {n} {keys} LIMIT 5")), format!(":{}", union.len().min(5)));
+            assert_eq!(scenario.line(&format!("SDIFFCARD {n} {keys}")), format!(":{}", diff.len()));
             assert_eq!(scenario.line(&format!("SINTERCARD {n} {keys} LIMIT 4")), format!(":{}", inter.len().min(4)));
         }
     }

@@ -1,9 +1,11 @@
 //! String commands. <https://redis.io/docs/latest/commands/?group=string>
 
+mod conditional;
 mod lcs;
 
 use std::ops::Range;
 
+use self::conditional::Comparison;
 use crate::args::Args;
 use crate::command::{Arg, Arity, Command, Flags, Group, KeyFlags, KeySpec};
 use crate::commands::deadline::{ExpiryOption, From, TimeUnit, positive_moment};
@@ -39,6 +41,10 @@ pub const COMMANDS: &[&Command] = &[
     &DECRBY,
     &INCRBYFLOAT,
     &lcs::LCS,
+    &conditional::DIGEST,
+    &conditional::DELEX,
+    &conditional::DELIFEQ,
+    &conditional::MSETEX,
 ];
 
 const GET: Command = Command {
@@ -75,6 +81,11 @@ fn reply_string(ctx: &mut Ctx<'_>, key: &[u8]) -> Result<bool, CommandError> {
     }
 }
 
+const SET_CONDITIONS: &[Arg] = {
+    let [equal, different, digest_equal, digest_different] = conditional::COMPARISONS;
+    &[Arg::word("nx", "NX"), Arg::word("xx", "XX"), equal, different, digest_equal, digest_different]
+};
+
 const SET: Command = Command {
     name: "set",
     arity: Arity::AtLeast(3),
@@ -88,13 +99,14 @@ const SET: Command = Command {
         ("6.0.0", "KEEPTTL."),
         ("6.2.0", "GET, EXAT and PXAT."),
         ("7.0.0", "NX together with GET."),
+        ("8.4.0", "IFEQ, IFNE, IFDEQ and IFDNE."),
     ],
     complexity: "O(1)",
     summary: "Sets a key to a string value, whatever it held before, creating it if it is missing.",
     args: &[
         Arg::key("key"),
         Arg::string("value"),
-        Arg::one_of("condition", &[Arg::word("nx", "NX"), Arg::word("xx", "XX")]).optional().since("2.6.12"),
+        Arg::one_of("condition", SET_CONDITIONS).optional().since("2.6.12"),
         Arg::word("get", "GET").optional().since("6.2.0"),
         Arg::one_of(
             "expiration",
@@ -114,18 +126,20 @@ const SET: Command = Command {
 
 /// Under which condition SET sets.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-enum Condition {
+enum Condition<'a> {
     Always,
     /// NX.
     Missing,
     /// XX.
     Present,
+    /// IFEQ and its like.
+    Compare(Comparison<'a>),
 }
 
 /// What stands behind the value of SET.
 #[derive(Debug)]
 struct SetOptions<'a> {
-    condition: Condition,
+    condition: Condition<'a>,
     get: bool,
     keep_ttl: bool,
     expiry: Option<ExpiryOption<'a>>,
@@ -143,6 +157,8 @@ impl<'a> SetOptions<'a> {
                 options.get = true;
             } else if args.keyword("KEEPTTL") {
                 options.keep_ttl = true;
+            } else if let Some(comparison) = Comparison::parse(args)? {
+                options.set_condition(Condition::Compare(comparison))?;
             } else if let Some(expiry) = ExpiryOption::parse(args)? {
                 if options.expiry.is_some_and(|before| !before.same_word(&expiry)) {
                     return Err(CommandError::Syntax);
@@ -159,7 +175,7 @@ impl<'a> SetOptions<'a> {
     }
 
     /// One condition may be repeated, but two are one too many.
-    fn set_condition(&mut self, condition: Condition) -> Result<(), CommandError> {
+    fn set_condition(&mut self, condition: Condition<'a>) -> Result<(), CommandError> {
         if self.condition != Condition::Always && self.condition != condition {
             return Err(CommandError::Syntax);
         }
@@ -184,7 +200,7 @@ fn set_with_options(ctx: &mut Ctx<'_>, key: &[u8], value: &[u8], args: &mut Args
     let deadline = options.expiry.map(|expiry| expiry.moment(ctx.now, "set")).transpose()?;
     let found = if options.get {
         Some(reply_string(ctx, key)?)
-    } else if options.condition != Condition::Always {
+    } else if matches!(options.condition, Condition::Missing | Condition::Present) {
         Some(ctx.db.exists(key))
     } else {
         None
@@ -193,7 +209,10 @@ fn set_with_options(ctx: &mut Ctx<'_>, key: &[u8], value: &[u8], args: &mut Args
         Condition::Always => true,
         Condition::Missing => found == Some(false),
         Condition::Present => found == Some(true),
+        Condition::Compare(comparison) => comparison.holds(ctx.db.string_for_write(key)?),
     };
+    // Whoever repeats the command need not compare again, nor know how.
+    let compared = matches!(options.condition, Condition::Compare(_));
     if !allowed {
         if !options.get {
             ctx.out.null();
@@ -207,8 +226,12 @@ fn set_with_options(ctx: &mut Ctx<'_>, key: &[u8], value: &[u8], args: &mut Args
     };
     store(ctx, key, value, expiry);
     match (deadline, options.expiry) {
-        (Some(at), Some(expiry)) if !expiry.is_absolute_millis() => {
+        (Some(at), Some(expiry)) if compared || !expiry.is_absolute_millis() => {
             ctx.effects.propagate_instead(&[b"SET", key, value, b"PXAT", itoa::Buffer::new().format(at.0).as_bytes()]);
+        }
+        (None, _) if compared => {
+            let keep: &[&[u8]] = if options.keep_ttl { &[b"KEEPTTL"] } else { &[] };
+            ctx.effects.propagate_instead(&[&[b"SET", key, value], keep].concat());
         }
         (None, _) if options.get && ctx.effects.interest.propagation => {
             // Nobody reads the replies of a log or a replica: GET is left out.
