@@ -18,7 +18,7 @@ pub enum ScanOf {
     Set,
     /// HSCAN: NOVALUES is allowed.
     Hash,
-    /// ZSCAN.
+    /// ZSCAN: NOSCORES is allowed (Valkey).
     Zset,
 }
 
@@ -31,7 +31,7 @@ pub struct ScanArgs<'a> {
     pub count: usize,
     /// TYPE: the name that was given, whatever it is.
     pub kind: Option<&'a [u8]>,
-    /// NOVALUES: fields without their values.
+    /// NOVALUES, NOSCORES: fields without their values, members without their scores.
     pub no_values: bool,
 }
 
@@ -67,6 +67,8 @@ impl<'a> ScanArgs<'a> {
                 options.pattern = Some(pattern).filter(|&pattern| pattern != b"*");
             } else if of == ScanOf::Keyspace && args.keyword("TYPE") {
                 options.kind = Some(args.next()?);
+            } else if of == ScanOf::Zset && args.keyword("NOSCORES") {
+                options.no_values = true;
             } else if args.keyword("NOVALUES") {
                 if of != ScanOf::Hash {
                     return Err(CommandError::Text("ERR NOVALUES option can only be used in HSCAN"));

@@ -41,6 +41,14 @@ const BY: Arg = Arg::one_of(
     &[
         Arg::block("circle", &[Arg::double("radius").token("BYRADIUS"), UNIT]),
         Arg::block("box", &[Arg::double("width").token("BYBOX"), Arg::double("height"), UNIT]),
+        Arg::block(
+            "polygon",
+            &[
+                Arg::integer("num-vertices").token("BYPOLYGON"),
+                Arg::block("vertex", &[Arg::double("longitude"), Arg::double("latitude")]).many(),
+            ],
+        )
+        .since("9.0.0"),
     ],
 );
 const STORE: Arg = Arg::one_of(
@@ -180,9 +188,9 @@ pub(super) const GEOSEARCH: Command = Command {
     group: Group::Geo,
     keys: &[KeySpec::first(KeyFlags::READ)],
     since: "6.2.0",
-    history: &[("7.0.0", "Added support for uppercase unit names.")],
+    history: &[("7.0.0", "Added support for uppercase unit names."), ("9.0.0", "BYPOLYGON, of Valkey.")],
     complexity: SEARCH_COMPLEXITY,
-    summary: "Finds the members of a geospatial index inside a circle or a box.",
+    summary: "Finds the members of a geospatial index inside a circle, a box or a polygon.",
     args: &[Arg::key("key"), FROM, BY, ORDER, COUNT, WITHCOORD, WITHDIST, WITHHASH],
     run: |ctx, args| {
         let key = args.next()?;
@@ -198,9 +206,9 @@ pub(super) const GEOSEARCHSTORE: Command = Command {
     group: Group::Geo,
     keys: &[KeySpec::at(1, KeyFlags::OW_UPDATE), KeySpec::at(2, KeyFlags::READ)],
     since: "6.2.0",
-    history: &[("7.0.0", "Added support for uppercase unit names.")],
+    history: &[("7.0.0", "Added support for uppercase unit names."), ("9.0.0", "BYPOLYGON, of Valkey.")],
     complexity: SEARCH_COMPLEXITY,
-    summary: "Stores the members of a geospatial index that are inside a circle or a box in a key.",
+    summary: "Stores the members of a geospatial index that are inside a circle, a box or a polygon in a key.",
     args: &[
         Arg::key("destination"),
         Arg::key_of("source", 1),
@@ -330,6 +338,19 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
+    /// A polygon needs no centre: it has its own.
+    fn polygon(&mut self, args: &mut Args<'a>) -> Result<(), CommandError> {
+        let count =
+            args.i64_in(3..=i64::MAX, CommandError::Text("ERR GEOSEARCH BYPOLYGON must have at least 3 vertices"))?;
+        if count > args.left() as i64 / 2 {
+            return Err(CommandError::Syntax);
+        }
+        let shape = Shape::Polygon { vertices: (0..count).map(|_| position(args)).collect::<Result<_, _>>()? };
+        self.centre = shape.own_centre().map(Centre::At);
+        self.shape = Some(shape);
+        Ok(())
+    }
+
     /// Checks what the options say together.
     fn finish(&mut self, name: &[u8]) -> Result<(), CommandError> {
         if self.any && self.count == 0 {
@@ -403,6 +424,8 @@ fn geosearch<'a>(ctx: &mut Ctx<'_>, args: &mut Args<'a>, key: &'a [u8], target: 
             search.radius(args)?;
         } else if search.shape.is_none() && args.left() > 3 && args.keyword("BYBOX") {
             search.sides(args)?;
+        } else if search.shape.is_none() && search.centre.is_none() && args.left() > 1 && args.keyword("BYPOLYGON") {
+            search.polygon(args)?;
         } else if target.is_some() && args.keyword("STOREDIST") {
             search.store_distance = true;
         } else {
@@ -461,7 +484,7 @@ fn find<'z>(zset: &'z Zset, search: &Search<'_>) -> Result<Vec<Hit<'z>>, Command
         ),
         None => return Err(CommandError::Syntax),
     };
-    let shape = search.shape.ok_or(CommandError::Syntax)?;
+    let shape = search.shape.as_ref().ok_or(CommandError::Syntax)?;
     let limit = if search.any { search.count } else { usize::MAX };
     let mut hits = Vec::new();
     'cells: for cell in shape.cells(centre) {

@@ -26,17 +26,26 @@ fn lat_distance(a: f64, b: f64) -> f64 {
 }
 
 /// A shape around a centre. Lengths are in metres.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Shape {
-    Circle { radius: f64 },
-    Box { width: f64, height: f64 },
+    Circle {
+        radius: f64,
+    },
+    Box {
+        width: f64,
+        height: f64,
+    },
+    /// At least three vertices on the flat map; the last is joined to the first. It does not reach across the 180th meridian.
+    Polygon {
+        vertices: Vec<Position>,
+    },
 }
 
 impl Shape {
     /// The distance from the centre to a place inside, `None` for one outside.
     #[inline]
-    pub(super) fn distance_inside(self, centre: Position, at: Position) -> Option<f64> {
-        match self {
+    pub(super) fn distance_inside(&self, centre: Position, at: Position) -> Option<f64> {
+        match *self {
             Shape::Circle { radius } => {
                 // Most candidates of other rows end here, without trigonometry.
                 if lat_distance(at.lat, centre.lat) > radius {
@@ -55,35 +64,47 @@ impl Shape {
                 }
                 Some(distance(centre, at))
             }
+            Shape::Polygon { ref vertices } => is_inside(vertices, at).then(|| distance(centre, at)),
         }
     }
 
-    /// Half of the width and of the height, and the radius of a circle around it.
-    fn extent(self) -> (f64, f64, f64) {
-        match self {
-            Shape::Circle { radius } => (radius, radius, radius),
+    /// The place that distances of a polygon's members are measured from: the mean of its vertices.
+    pub(super) fn own_centre(&self) -> Option<Position> {
+        let Shape::Polygon { vertices } = self else { return None };
+        let mean = |of: fn(&Position) -> f64| vertices.iter().map(of).sum::<f64>() / vertices.len() as f64;
+        Some(Position { lon: mean(|at| at.lon), lat: mean(|at| at.lat) })
+    }
+
+    /// The bounds of the shape around `centre`, and the radius in metres of a circle around them. Towards the pole a degree of
+    /// longitude is shorter; the side that Redis takes is the one towards the nearer pole.
+    fn bounds(&self, centre: Position) -> (Area, f64) {
+        let (x, y, radius) = match self {
+            &Shape::Circle { radius } => (radius, radius, radius),
             Shape::Box { width, height } => {
                 let (x, y) = (width / 2.0, height / 2.0);
                 (x, y, (x * x + y * y).sqrt())
             }
-        }
-    }
-
-    /// The bounds of the shape around `centre`. Towards the pole a degree of longitude is shorter: the wider side counts
-    /// that is nearer to the equator's opposite, as in Redis.
-    fn bounds(self, centre: Position) -> Area {
-        let (x, y, _) = self.extent();
+            Shape::Polygon { vertices } => return bounds_of(vertices),
+        };
         let lat = degrees(y / EARTH_RADIUS);
         let lon = |lat: f64| degrees(x / EARTH_RADIUS / lat.to_radians().cos());
         let lon = if centre.lat < 0.0 { lon(centre.lat - lat) } else { lon(centre.lat + lat) };
-        Area { lon: centre.lon - lon..centre.lon + lon, lat: centre.lat - lat..centre.lat + lat }
+        (Area { lon: centre.lon - lon..centre.lon + lon, lat: centre.lat - lat..centre.lat + lat }, radius)
     }
 
     /// The cells that cover the shape, in the order in which they are searched: the middle, north, south, east, west,
     /// north-east, north-west, south-east, south-west. Those that cannot touch it are left out.
-    pub(super) fn cells(self, centre: Position) -> Vec<Cell> {
-        let bounds = self.bounds(centre);
-        let mut steps = steps_for(self.extent().2, centre.lat);
+    pub(super) fn cells(&self, centre: Position) -> Vec<Cell> {
+        let (bounds, radius) = self.bounds(centre);
+        // The vertices of a polygon may lie to one side of it.
+        let centre = match self {
+            Shape::Polygon { .. } => Position {
+                lon: f64::midpoint(bounds.lon.start, bounds.lon.end),
+                lat: f64::midpoint(bounds.lat.start, bounds.lat.end),
+            },
+            _ => centre,
+        };
+        let mut steps = steps_for(radius, centre.lat);
         let mut middle = Cell::around(centre, steps);
         // Near the edge of its cell, the shape may reach beyond the neighbours.
         let reaches_beyond = middle.neighbour(0, 1).area().lat.end < bounds.lat.end
@@ -120,6 +141,29 @@ impl Shape {
         cells.dedup();
         cells
     }
+}
+
+/// Whether a place lies inside of a polygon: a line to the east of it crosses an odd number of sides.
+fn is_inside(vertices: &[Position], at: Position) -> bool {
+    let sides = vertices.iter().zip(vertices.iter().cycle().skip(1));
+    let crossed = sides.filter(|(a, b)| {
+        (a.lat > at.lat) != (b.lat > at.lat) && at.lon < (b.lon - a.lon) * (at.lat - a.lat) / (b.lat - a.lat) + a.lon
+    });
+    crossed.count() % 2 == 1
+}
+
+/// The bounds of a polygon, and the radius in metres of a circle around them.
+fn bounds_of(vertices: &[Position]) -> (Area, f64) {
+    let range = |of: fn(&Position) -> f64| {
+        let all = || vertices.iter().map(of);
+        all().fold(f64::INFINITY, f64::min)..all().fold(f64::NEG_INFINITY, f64::max)
+    };
+    let (lon, lat) = (range(|at| at.lon), range(|at| at.lat));
+    // As wide as at the latitude nearest to the equator.
+    let widest = if lat.start <= 0.0 && lat.end >= 0.0 { 0.0 } else { lat.start.abs().min(lat.end.abs()) };
+    let x = (lon.end - lon.start).to_radians() / 2.0 * EARTH_RADIUS * widest.to_radians().cos();
+    let y = (lat.end - lat.start).to_radians() / 2.0 * EARTH_RADIUS;
+    (Area { lon, lat }, (x * x + y * y).sqrt())
 }
 
 /// The inverse of `to_radians`, to the last bit as Redis computes it.
@@ -170,7 +214,10 @@ mod tests {
             };
             let cells = shape.cells(centre);
             assert!(cells.len() <= 9);
-            let (x, y, _) = shape.extent();
+            let (x, y) = match shape {
+                Shape::Box { width, height } => (width / 2.0, height / 2.0),
+                _ => (size, size),
+            };
             for _ in 0..50 {
                 let at = Position {
                     lon: centre.lon + degrees(random(1.5) * x / EARTH_RADIUS),
@@ -179,6 +226,31 @@ mod tests {
                 if at.is_valid() && at.lat.abs() < 70.0 && shape.distance_inside(centre, at).is_some() {
                     let found = cells.iter().filter(|cell| cell.scores().contains(&at.score())).count();
                     assert_eq!(found, 1, "{at:?} in {shape:?} around {centre:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn cells_cover_polygons() {
+        let mut rng = Rng::new(6);
+        let mut random = |max: f64| (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64 * 2.0 * max - max;
+        for _ in 0..500 {
+            let (middle, size) = (Position { lon: random(120.0), lat: random(50.0) }, 10f64.powf(random(1.6)));
+            let vertices: Vec<Position> = (0..7)
+                .map(|_| Position {
+                    lon: middle.lon + random(size),
+                    lat: (middle.lat + random(size)).clamp(-70.0, 70.0),
+                })
+                .collect();
+            let shape = Shape::Polygon { vertices };
+            let centre = shape.own_centre().expect("a polygon has one");
+            let cells = shape.cells(centre);
+            for _ in 0..100 {
+                let at = Position { lon: middle.lon + random(size), lat: middle.lat + random(size) };
+                if at.is_valid() && shape.distance_inside(centre, at).is_some() {
+                    let found = cells.iter().filter(|cell| cell.scores().contains(&at.score())).count();
+                    assert_eq!(found, 1, "{at:?} in {shape:?}");
                 }
             }
         }

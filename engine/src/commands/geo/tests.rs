@@ -109,6 +109,24 @@ fn storing() {
 }
 
 #[test]
+fn polygons() {
+    sicily(
+        r#"
+        GEOSEARCH g BYPOLYGON 3 14 36 17 36 15 39 => ["Catania"]
+        GEOSEARCH g BYPOLYGON 4 12 36 17 36 17 39 12 39 DESC => ["Palermo", "Catania"]
+        GEOSEARCH g BYPOLYGON 4 12 36 17 36 17 39 12 39 COUNT 1 WITHDIST => [["Catania", "51821.3520"]]
+        GEOSEARCHSTORE d g BYPOLYGON 3 14 36 17 36 15 39 => :1
+        GEOSEARCH g BYPOLYGON 3 1 1 2 2 3 1 => []
+        GEOSEARCH g BYPOLYGON 2 1 1 2 2 1 1 => -ERR GEOSEARCH BYPOLYGON must have at least 3 vertices
+        GEOSEARCH g BYPOLYGON 9223372036854775807 1 1 2 2 3 3 => -ERR syntax error
+        GEOSEARCH g BYPOLYGON 3 1 1 2 2 3 99 => -ERR invalid longitude,latitude pair 3.000000,99.000000
+        GEOSEARCH g BYPOLYGON 3 1 1 2 2 3 1 FROMLONLAT 1 1 => -ERR syntax error
+        GEOSEARCH g FROMLONLAT 1 1 BYPOLYGON 3 1 1 2 2 3 1 => -ERR syntax error
+        "#,
+    );
+}
+
+#[test]
 fn mistakes() {
     sicily("SET s x => +OK");
     for (request, reply) in [

@@ -109,6 +109,7 @@ const ZSCAN: Command = Command {
     group: Group::SortedSet,
     keys: &[KeySpec::first(KeyFlags::READ)],
     since: "2.8.0",
+    history: &[("8.0.0", "NOSCORES, of Valkey.")],
     tips: &["nondeterministic_output"],
     complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.",
     summary: "Iterates over the members and scores of a sorted set.",
@@ -117,6 +118,7 @@ const ZSCAN: Command = Command {
         Arg::integer("cursor"),
         Arg::pattern("pattern").token("MATCH").optional(),
         Arg::integer("count").token("COUNT").optional(),
+        Arg::word("noscores", "NOSCORES").optional().since("8.0.0"),
     ],
     run: zscan,
     ..Command::BASE
@@ -137,7 +139,9 @@ fn zscan(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let next = zset.scan(cursor, options.count, |name, score| {
         if options.matches(name.text(&mut buf)) {
             reply_name(&mut reply.element(), name);
-            reply_scanned_score(&mut reply.element(), score, small);
+            if !options.no_values {
+                reply_scanned_score(&mut reply.element(), score, small);
+            }
         }
     });
     reply.finish(next, &mut ctx.out);

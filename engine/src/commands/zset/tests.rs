@@ -306,6 +306,19 @@ fn random_members_are_members() {
 }
 
 #[test]
+fn a_scan_may_leave_scores_out() {
+    check(
+        r#"
+        ZADD z 1 a 2 b           => :2
+        ZSCAN z 0                => ["0", ["a", "1", "b", "2"]]
+        ZSCAN z 0 NOSCORES MATCH b => ["0", ["b"]]
+        SADD s a                 => :1
+        SSCAN s 0 NOSCORES       => -ERR syntax error
+        "#,
+    );
+}
+
+#[test]
 fn a_scan_sees_every_member_once() {
     let mut scenario = Scenario::new();
     for n in 0..1000 {
