@@ -11,7 +11,7 @@ use engine::config::EngineConfig;
 use engine::keyspace::Incoming;
 
 use crate::crc64::crc64;
-use crate::rdb::format::{VERSION, VERSION_VALKEY};
+use crate::rdb::format::{VERSION, VERSION_VALKEY, opcode};
 use crate::rdb::{Input, Integrity, Output, RdbError, Saved, load_value, save_value};
 
 /// Version and checksum.
@@ -85,6 +85,41 @@ pub fn restore<T>(
     let value =
         load_value(&mut input, kind, version == VERSION_VALKEY, config, integrity).map_err(PayloadError::Value)?;
     Ok(restored(value))
+}
+
+/// The payload of FUNCTION DUMP: the code of each library.
+///
+/// # Errors
+/// Never in memory; those of the output otherwise.
+pub fn dump_functions<'c>(codes: impl Iterator<Item = &'c [u8]>, compress: bool) -> io::Result<Vec<u8>> {
+    let mut out = Output::new(Vec::new(), compress, false);
+    for code in codes {
+        out.byte(opcode::FUNCTION2);
+        out.string(code)?;
+    }
+    out.raw(&VERSION.to_le_bytes());
+    let mut payload = out.into_inner()?;
+    let checksum = crc64(&payload);
+    payload.extend_from_slice(&checksum.to_le_bytes());
+    Ok(payload)
+}
+
+/// The code of each library in a payload of FUNCTION DUMP.
+///
+/// # Errors
+/// [`PayloadError`].
+pub fn restore_functions(payload: &[u8]) -> Result<Vec<Vec<u8>>, PayloadError> {
+    let (body, _) = open(payload, true).ok_or(PayloadError::Footer)?;
+    let mut input = Input::new(body);
+    let mut codes = Vec::new();
+    while !input.source.is_empty() {
+        if input.byte().map_err(PayloadError::Value)? != opcode::FUNCTION2 {
+            return Err(PayloadError::Value(RdbError::Corrupt("given type is not a function")));
+        }
+        let mut buffer = engine::ds::listpack::ElemBuf::new();
+        codes.push(input.element().map_err(PayloadError::Value)?.text(&mut buffer).to_vec());
+    }
+    Ok(codes)
 }
 
 /// Whether version and checksum of a payload are good.

@@ -29,6 +29,13 @@ impl Queue {
         self.requests.push((tag, self.ends.len()));
     }
 
+    /// Forgets all requests; keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.requests.clear();
+    }
+
     /// Number of requests.
     #[must_use]
     pub fn len(&self) -> usize {

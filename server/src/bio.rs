@@ -13,6 +13,8 @@ pub enum Garbage {
     Value(keyspace::Garbage),
     /// The contents of a database.
     Db(Box<Db>),
+    /// Libraries of functions.
+    Libraries(Box<scripting::functions::Libraries>),
 }
 
 impl Garbage {
@@ -21,6 +23,8 @@ impl Garbage {
         match self {
             Garbage::Value(_) => 1,
             Garbage::Db(db) => db.len() as u64,
+            // Each, and what holds them.
+            Garbage::Libraries(libraries) => libraries.len() as u64 + 1,
         }
     }
 }

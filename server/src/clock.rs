@@ -66,6 +66,11 @@ impl Clock {
         self.now = UnixMs((self.base_unix_us + self.micros(self.base, stamp) as i64) / 1000);
     }
 
+    /// Makes `now` the current time again: for a unit in whose middle others were served.
+    pub fn restore(&mut self, now: UnixMs) {
+        self.now = now;
+    }
+
     /// Microseconds since the epoch at `stamp`.
     #[must_use]
     pub fn unix_micros(&self, stamp: Stamp) -> i64 {

@@ -21,6 +21,7 @@ pub mod oom;
 pub mod pool;
 pub mod propagation;
 pub mod pubsub;
+pub mod scripting;
 pub mod server;
 pub mod session;
 pub mod slowlog;

@@ -121,6 +121,10 @@ pub struct Server {
     pub slowlog: crate::slowlog::SlowLog,
     /// Latency events.
     pub latency: crate::latency::LatencyMonitor,
+    /// Scripts and functions.
+    pub scripting: crate::scripting::Scripting,
+    /// The handler that runs has written an error as (part of) its reply.
+    pub reply_failed: bool,
     /// Events of the control thread.
     pub control: Receiver<control::Event>,
     /// Clients with something to send.
@@ -194,6 +198,8 @@ impl Server {
             debug: crate::cron::DebugSwitches::default(),
             slowlog: crate::slowlog::SlowLog::default(),
             latency: crate::latency::LatencyMonitor::default(),
+            scripting: crate::scripting::Scripting::default(),
+            reply_failed: false,
             control,
             to_flush: Vec::new(),
             to_resume: Vec::new(),

@@ -8,6 +8,8 @@ const ERROR_CODES_MAX: usize = 128;
 /// Counters since the start or the last reset.
 #[derive(Debug, Default)]
 pub struct Stats {
+    /// Scripts that had to leave the cache.
+    pub evicted_scripts: u64,
     /// Changes since the last save.
     pub dirty: u64,
     /// Connections accepted.

@@ -126,10 +126,55 @@ impl Tick {
         Ok(())
     }
 
+    /// One turn within a script that takes its time: what is ready is served, nothing is waited for, and neither cron
+    /// nor the end of connections is attended to.
+    ///
+    /// # Errors
+    /// When the event loop itself fails.
+    pub fn turn_inside(&mut self, server: &mut Server) -> io::Result<()> {
+        self.ready.clear();
+        server.poll.wait(Duration::ZERO, &mut self.ready)?;
+        self.turn.clear();
+        // Those whose requests the turn outside has parsed and not run: they are parsed and run here.
+        self.turn.extend(
+            server.clients.iter().filter(|client| client.in_batch && !client.in_script).map(|client| client.id),
+        );
+        for i in 0..self.ready.len() {
+            let ready = self.ready[i];
+            if ready.token == WAKE {
+                server.poll.drain_wake();
+                server.handle_control_events();
+            } else if ready.token & CLIENT_TOKEN != 0 {
+                self.client_ready(server, ready);
+            } else {
+                server.accept_from(ready.token as usize);
+            }
+        }
+        let mut turn = std::mem::take(&mut self.turn);
+        turn.sort_unstable();
+        turn.dedup();
+        for &id in &turn {
+            if let Some(client) = server.clients.get_mut(id)
+                && std::mem::take(&mut client.in_batch)
+            {
+                client.decoder = resp::request::Decoder::default();
+            }
+        }
+        for batch in turn.chunks(CLIENTS_PER_BATCH) {
+            self.run_batch(server, batch);
+        }
+        self.turn = turn;
+        server.flush_all();
+        Ok(())
+    }
+
     /// Reads from, or writes to, a client whose connection is ready.
     fn client_ready(&mut self, server: &mut Server, ready: Ready) {
         let Some(client) = server.clients.in_slot((ready.token & (CLIENT_TOKEN - 1)) as u32) else { return };
         let (id, waits) = (client.id, client.waits);
+        if client.in_script {
+            return;
+        }
         if ready.writable && matches!(waits, Wait::Write | Wait::ReadWrite) {
             server.flush(id);
         }
@@ -308,6 +353,10 @@ fn read(server: &mut Server, id: ClientId) -> bool {
 
 /// Runs a client's parsed requests in order, then drops what was run from its query buffer.
 fn run_requests(server: &mut Server, id: ClientId, requests: &mut [Request], spans: &[Span]) {
+    // Somebody's script took its time, and they were run meanwhile.
+    if !server.clients.running(id).in_batch {
+        return;
+    }
     // Taken out while slices of it are in use; commands that write to the client's connection do not touch it.
     let mut query = std::mem::take(&mut server.clients.running(id).query);
     let mut done = 0;

@@ -166,6 +166,7 @@ fn reload(call: &mut Call<'_>, args: &[&[u8]]) -> CmdResult {
     }
     if flush {
         call.server.engine.dbs.iter_mut().for_each(|db| drop(db.clear()));
+        call.server.flush_functions(false)?;
     }
     match call.server.load_file(target, &mut Server::serve_others) {
         Ok(Some(_)) => {

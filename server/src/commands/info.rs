@@ -127,6 +127,14 @@ fn fill_memory(server: &Server, snapshot: &mut Snapshot) {
     memory.used_memory_overhead = figures.overhead as u64;
     memory.used_memory_startup = figures.startup as u64;
     memory.mem_aof_buffer = server.propagation.aof.as_ref().map_or(0, |feed| feed.bytes.capacity() as u64);
+    let scripting = &server.scripting;
+    memory.used_memory_lua = scripting.scripts.memory_bytes() as u64;
+    memory.used_memory_scripts_eval = scripting.cache.memory_bytes() as u64;
+    memory.number_of_cached_scripts = scripting.cache.len();
+    memory.number_of_functions = scripting.libraries.functions_len();
+    memory.number_of_libraries = scripting.libraries.len();
+    memory.used_memory_vm_functions = scripting.functions.memory_bytes() as u64;
+    memory.used_memory_functions = scripting.libraries.memory_bytes() as u64;
     memory.maxmemory = server.config.maxmemory;
     memory.maxmemory_policy = server.config.maxmemory_policy.as_str();
     memory.mem_clients_normal = figures.clients as u64;
@@ -223,6 +231,7 @@ fn fill_stats(server: &Server, snapshot: &mut Snapshot) {
         pubsub_patterns: server.pubsub.patterns.len(),
         pubsubshard_channels: server.pubsub.shard_channels.len(),
         total_error_replies: stats.errors,
+        evicted_scripts: stats.evicted_scripts,
         total_reads_processed: stats.reads,
         total_writes_processed: stats.writes,
         client_query_buffer_limit_disconnections: stats.query_limit_disconnections,

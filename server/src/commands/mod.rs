@@ -5,12 +5,14 @@ pub mod client;
 pub mod config;
 pub mod connection;
 pub mod debug;
+pub mod functions;
 pub mod info;
 pub mod introspection;
 pub mod latency;
 pub mod memory;
 pub mod persistence;
 pub mod pubsub;
+pub mod scripting;
 pub mod server;
 pub mod slowlog;
 pub mod transaction;
@@ -44,6 +46,8 @@ const FAMILIES: &[&[&HostCommand]] = &[
     debug::COMMANDS,
     memory::COMMANDS,
     persistence::COMMANDS,
+    scripting::COMMANDS,
+    functions::COMMANDS,
 ];
 
 /// Every command of the engine and of the server, under the names that `rename-command` gives them.

@@ -7,7 +7,7 @@ use engine::error::CommandError;
 
 use super::HostCommand;
 use crate::config::value::ShutdownOptions;
-use crate::exec::{Call, HostFn};
+use crate::exec::{Call, HostFn, Origin};
 
 /// The declarations.
 pub const COMMANDS: &[&HostCommand] = &[&TIME, &ROLE, &MONITOR, &SHUTDOWN, &LOLWUT];
@@ -23,7 +23,11 @@ const TIME: HostCommand = HostCommand {
     summary: "Returns the server's time: seconds since the epoch, and microseconds.",
     run: HostFn(|call, _| {
         // One moment for a whole transaction, as for everything else in it.
-        let micros = call.now.0 * 1000 + call.server.clock.unix_micros(call.server.clock.stamp()).rem_euclid(1000);
+        let within = match call.origin {
+            Origin::Script => 0,
+            _ => call.server.clock.unix_micros(call.server.clock.stamp()).rem_euclid(1000),
+        };
+        let micros = call.now.0 * 1000 + within;
         call.out.array(2);
         call.out.bulk_integer(micros.div_euclid(1_000_000));
         call.out.bulk_integer(micros.rem_euclid(1_000_000));
@@ -64,7 +68,7 @@ const MONITOR: HostCommand = HostCommand {
 };
 
 fn monitor(call: &mut Call<'_>, _: &mut Args<'_>) -> CmdResult {
-    if call.origin == crate::exec::Origin::Exec {
+    if matches!(call.origin, Origin::Exec | Origin::Script) {
         return Err(CommandError::Text("ERR MONITOR isn't allowed for DENY BLOCKING client"));
     }
     let client = call.server.clients.running(call.client);
@@ -126,6 +130,11 @@ fn shutdown(call: &mut Call<'_>, args: &mut Args<'_>) -> CmdResult {
     }
     if abort {
         return Err(CommandError::Text("ERR No shutdown in progress."));
+    }
+    if let Some(busy) = call.server.scripting.busy()
+        && !options.nosave
+    {
+        return Err(crate::scripting::busy_error(busy.kind));
     }
     tracing::warn!("User requested shutdown...");
     if !call.server.shut_down(options) {

@@ -2,6 +2,7 @@
 
 use engine::command::Flags;
 
+use super::Origin;
 use crate::config::change::is_secret;
 use crate::server::Server;
 use crate::session::ClientId;
@@ -59,15 +60,26 @@ impl Server {
     }
 
     /// Tells those who run MONITOR about a command.
-    pub fn feed_monitors(&mut self, id: ClientId, command: usize, argv: &[&[u8]]) {
+    pub fn feed_monitors(&mut self, id: ClientId, origin: Origin, command: usize, argv: &[&[u8]]) {
         let flags = self.registry.get(command).command.flags;
-        if flags.intersects(Flags::SKIP_MONITOR.and(Flags::ADMIN)) {
-            return;
+        if !flags.intersects(Flags::SKIP_MONITOR.and(Flags::ADMIN)) {
+            self.show_to_monitors(id, origin, command, argv);
         }
+    }
+
+    /// Tells those who run MONITOR about a command that runs a script: before what the script runs.
+    pub fn feed_monitors_with_script(&mut self, id: ClientId, command: usize, argv: &[&[u8]]) {
+        if !self.monitors.is_empty() {
+            self.show_to_monitors(id, Origin::Client, command, argv);
+        }
+    }
+
+    fn show_to_monitors(&mut self, id: ClientId, origin: Origin, command: usize, argv: &[&[u8]]) {
         let micros = self.clock.unix_micros(self.clock.stamp());
         let unix_path = self.config.unixsocket.clone();
         let Some(client) = self.clients.get(id) else { return };
         let from = match &client.socket {
+            _ if origin == Origin::Script => "lua".to_owned(),
             crate::net::socket::Socket::Unix(_) => format!("unix:{unix_path}"),
             other => other.peer(&unix_path),
         };

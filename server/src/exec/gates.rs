@@ -14,9 +14,10 @@ const UNKNOWN_ARGS_MAX: usize = 128;
 
 const LOADING: CommandError = CommandError::Text("LOADING Redis is loading the dataset in memory");
 
-const MISCONF: CommandError = CommandError::Text(
-    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
-);
+const MISCONF: CommandError = CommandError::Text(MISCONF_TEXT);
+
+/// The same as text.
+pub const MISCONF_TEXT: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.";
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub enum Rejection {
     NotInMulti,
     /// A RESP2 subscriber may not run it; holds its full name.
     Subscribed(String),
+    /// A script takes its time.
+    Busy(CommandError),
     /// Any other error.
     Error(CommandError),
 }
@@ -53,7 +56,7 @@ impl fmt::Display for Rejection {
                 f,
                 "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
             ),
-            Rejection::Error(error) => error.fmt(f),
+            Rejection::Error(error) | Rejection::Busy(error) => error.fmt(f),
         }
     }
 }
@@ -84,11 +87,19 @@ impl Rejection {
 }
 
 impl Server {
+    /// Whether writes are refused because the data could not be saved.
+    #[must_use]
+    #[inline]
+    pub fn refuses_writes(&self) -> bool {
+        !self.snapshots.last_ok && self.config.stop_writes_on_bgsave_error && !self.config.save.0.is_empty()
+    }
+
     /// Passes a request through the gates.
     #[inline]
     pub fn gate(&mut self, id: ClientId, command: usize, _argv: &[&[u8]]) -> Gate {
         let entry = self.registry.get(command);
         let flags = entry.command.flags;
+        let refuses_writes = self.refuses_writes();
         let client = self.clients.running(id);
         if !client.authenticated && !flags.contains(Flags::NO_AUTH) {
             return Gate::Reject(Rejection::NoAuth);
@@ -103,10 +114,15 @@ impl Server {
         {
             return Gate::Reject(Rejection::Subscribed(entry.full_name.clone()));
         }
+        if let Some(busy) = self.scripting.busy()
+            && !flags.contains(Flags::ALLOW_BUSY)
+        {
+            return Gate::Reject(Rejection::Busy(crate::scripting::busy_error(busy.kind)));
+        }
         if self.loading.is_some() && !flags.contains(Flags::LOADING) {
             return Gate::Reject(Rejection::Error(LOADING));
         }
-        if !self.snapshots.last_ok && self.config.stop_writes_on_bgsave_error && !self.config.save.0.is_empty() {
+        if refuses_writes {
             let writes = flags.contains(Flags::WRITE)
                 || (flags.contains(Flags::RUNS_IN_MULTI)
                     && client.transaction.as_ref().is_some_and(|transaction| transaction.writes));

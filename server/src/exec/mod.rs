@@ -28,6 +28,8 @@ pub enum Origin {
     Client,
     /// EXEC, one of its queue.
     Exec,
+    /// A script's call.
+    Script,
     /// A client that waited: the same command once more.
     Unblocked,
     /// A file of commands that ran long ago.
@@ -196,6 +198,16 @@ impl Server {
 
     /// Writes the reply of a request that is not run, and spoils the transaction it was to be part of.
     fn reject(&mut self, id: ClientId, command: Option<usize>, rejection: &Rejection, out: &mut Vec<u8>) {
+        if let (Some(command), Rejection::Busy(error)) = (command, rejection)
+            && self.clients.running(id).transaction.is_some()
+            && self.registry.get(command).command.flags.contains(Flags::RUNS_IN_MULTI)
+        {
+            // EXEC that cannot be run ends its transaction.
+            self.discard(id);
+            self.command_stats[command].rejected += 1;
+            let text = format!("EXECABORT Transaction discarded because of: {error}");
+            return self.write_error(id, &text, out);
+        }
         if let Some(transaction) = &mut self.clients.running(id).transaction {
             let is_exec =
                 command.is_some_and(|command| self.registry.get(command).command.flags.contains(Flags::RUNS_IN_MULTI));
@@ -230,7 +242,8 @@ impl Server {
         let entry = self.registry.get(command);
         let (run, flags) = (entry.command.run, entry.command.flags);
         let start = self.clock.stamp();
-        if origin != Origin::Exec {
+        // A unit sees one time, however long it runs.
+        if !matches!(origin, Origin::Exec | Origin::Script) {
             self.clock.advance(start);
         }
         let now = self.clock.now();
@@ -242,12 +255,12 @@ impl Server {
             client.last_run = Some(command as u32);
         }
         if !self.monitors.is_empty() {
-            self.feed_monitors(id, command, argv);
+            self.feed_monitors(id, origin, command, argv);
         }
         let reply_start = out.len();
         let result = match run {
             Run::Data(run) => {
-                let may_block = !matches!(origin, Origin::Exec | Origin::Loading);
+                let may_block = !matches!(origin, Origin::Exec | Origin::Script | Origin::Loading);
                 self.engine.dbs[db].touches = !no_touch;
                 self.engine.run(run, argv, db, now, may_block, Writer::new(out, protocol))
             }
@@ -266,7 +279,7 @@ impl Server {
         }
         let end = self.clock.stamp();
         let (failed, block) = match result {
-            Ok(Outcome::Done) => (false, None),
+            Ok(Outcome::Done) => (std::mem::take(&mut self.reply_failed), None),
             Ok(Outcome::Block(on)) => (false, Some(on)),
             Err(error) => {
                 out.truncate(reply_start);

@@ -140,6 +140,8 @@ pub struct Client {
     pub unblocked: bool,
     /// Held back by CLIENT PAUSE.
     pub paused: bool,
+    /// A script of it runs: nothing is read from it meanwhile.
+    pub in_script: bool,
     /// Subscriptions, if it ever had any.
     pub subscriptions: Option<Box<Subscriptions>>,
     /// Receives the MONITOR feed.
@@ -196,6 +198,7 @@ impl Client {
             blocked: None,
             unblocked: false,
             paused: false,
+            in_script: false,
             subscriptions: None,
             monitor: false,
             no_evict: false,
@@ -230,6 +233,6 @@ impl Client {
     /// Whether its next request may be run.
     #[must_use]
     pub fn can_run(&self) -> bool {
-        self.closing == Closing::No && self.blocked.is_none() && !self.paused
+        self.closing == Closing::No && self.blocked.is_none() && !self.paused && !self.in_script
     }
 }

@@ -81,6 +81,11 @@ pub enum LoadError {
         /// Its database.
         db: u64,
     },
+    /// A library of functions cannot be loaded.
+    Library {
+        /// Why.
+        text: Box<str>,
+    },
     /// It has more databases than we are configured for.
     Databases,
     /// The server is to end.
@@ -98,6 +103,7 @@ impl fmt::Display for LoadError {
             LoadError::Duplicate { key, db } => {
                 write!(f, "RDB has duplicated key '{}' in DB {db}", key.escape_ascii())
             }
+            LoadError::Library { text } => write!(f, "Failed creating the library: {text}"),
             LoadError::Databases => f.write_str(
                 "Data file was created with a Redis server configured to handle more databases than this one",
             ),
@@ -306,7 +312,13 @@ fn load<R: Read>(
                 let db = usize::try_from(db).ok().and_then(|db| server.engine.dbs.get_mut(db));
                 db.ok_or(LoadError::Databases)?.reserve(keys.min(most) as usize);
             }
-            Item::Function(_) => tracing::warn!("The RDB has functions, which are not loaded"),
+            Item::Function(code) => {
+                if let Err(error) = server.load_library(code, target.merge) {
+                    let text = error.to_string();
+                    let text = text.strip_prefix("ERR ").unwrap_or(&text);
+                    return Err(LoadError::Library { text: text.into() });
+                }
+            }
             Item::ModuleAux(name) => {
                 tracing::warn!("The RDB has data of the module type '{name}', which are passed over");
             }

@@ -78,6 +78,9 @@ impl Server {
         writer.aux("ctime", self.clock.now().secs().to_string().as_bytes())?;
         writer.aux("used-mem", crate::sys::alloc::used_memory().to_string().as_bytes())?;
         writer.aux("aof-base", if kind == SnapshotKind::AofBase { b"1" } else { b"0" })?;
+        for library in self.scripting.libraries.iter() {
+            writer.function(&library.code)?;
+        }
         let now = self.clock.now();
         let policy = config.maxmemory_policy.as_str();
         let keeps_idle = self.engine.config.access_clock == AccessClock::Lru && policy.ends_with("lru");

@@ -268,7 +268,7 @@ fn sort(ctx: &mut Ctx<'_>, args: &mut Args<'_>, store: Store) -> CmdResult {
     let key = args.next()?;
     let mut options = Options::parse(args, store)?;
     let mut elements = Vec::new();
-    let mut items = load(ctx.db, key, &mut options, &mut elements)?;
+    let mut items = load(ctx.db, key, &mut options, ctx.may_block, &mut elements)?;
     let window = options.window(items.len());
     if !options.unsorted {
         let weights = weigh(ctx.db, &options, &elements, &mut items)?;
@@ -292,7 +292,14 @@ fn sort(ctx: &mut Ctx<'_>, args: &mut Args<'_>, store: Store) -> CmdResult {
 }
 
 /// Copies the elements at `key` to `elements`. When they stay unsorted they come in the order that DESC asks for.
-fn load(db: &mut Db, key: &[u8], options: &mut Options<'_>, elements: &mut Vec<u8>) -> Result<Vec<Item>, CommandError> {
+/// `alone`: the command is no part of a script or a transaction.
+fn load(
+    db: &mut Db,
+    key: &[u8],
+    options: &mut Options<'_>,
+    alone: bool,
+    elements: &mut Vec<u8>,
+) -> Result<Vec<Item>, CommandError> {
     let mut items = Vec::new();
     let mut see = |element: Elem<'_>| {
         let start = elements.len();
@@ -319,8 +326,9 @@ fn load(db: &mut Db, key: &[u8], options: &mut Options<'_>, elements: &mut Vec<u
     if options.unsorted && ordered && options.descending {
         items.reverse();
     }
-    if options.unsorted && !ordered && options.store.is_some() {
-        // A set has no order of its own. What is stored must be the same on every replica.
+    if options.unsorted && !ordered && (options.store.is_some() || !alone) {
+        // A set has no order of its own. What is stored must be the same on every replica, and what a script works on
+        // every time that it runs.
         (options.unsorted, options.alpha) = (false, true);
     }
     Ok(items)
