@@ -46,7 +46,7 @@ impl Host for TestHost {
 }
 
 fn run_with(body: &str, args: &[&[u8]], intervals: u32) -> (String, TestHost) {
-    let mut vm = Vm::<TestHost>::new(Engine::Scripts).unwrap();
+    let mut vm = Vm::<TestHost>::new(Engine::Scripts).expect("there is memory");
     let mut host = TestHost { intervals_left: intervals, ..TestHost::default() };
     let mut out = Vec::new();
     let result = vm.compile(body.as_bytes()).and_then(|script| {

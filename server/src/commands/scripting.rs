@@ -90,6 +90,9 @@ const SCRIPT: HostCommand = HostCommand {
     ..HostCommand::BASE
 };
 
+/// Words of a request.
+type Words<'a> = &'a [&'a [u8]];
+
 /// The keys and the arguments of a script: (keys, arguments).
 ///
 /// # Errors
@@ -97,7 +100,7 @@ const SCRIPT: HostCommand = HostCommand {
 pub(super) fn keys_and_args<'a>(
     args: &mut Args<'a>,
     not_a_number: CommandError,
-) -> Result<(&'a [&'a [u8]], &'a [&'a [u8]]), CommandError> {
+) -> Result<(Words<'a>, Words<'a>), CommandError> {
     let count = args.i64_in(i64::MIN..=i64::MAX, not_a_number)?;
     let rest = args.take_rest();
     if count > rest.len() as i64 {
