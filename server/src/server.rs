@@ -404,6 +404,9 @@ impl Server {
         self.monitors.retain(|&monitor| monitor != id);
         let Some(mut client) = self.clients.remove(id) else { return };
         self.poll.remove(&client.socket);
+        if self.child.is_some() {
+            client.socket.shut_down();
+        }
         self.pool.give(std::mem::take(&mut client.query));
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -68,6 +68,15 @@ impl Socket {
     /// `WouldBlock` when it takes nothing, or what the kernel says.
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         Ok(rustix::io::write(self, bytes)?)
+    }
+
+    /// Ends the connection even if a child process shares it: closing our side would not.
+    pub fn shut_down(&self) {
+        let _ = match self {
+            Socket::Tcp(stream) => stream.shutdown(Shutdown::Both),
+            Socket::Unix(stream) => stream.shutdown(Shutdown::Both),
+            Socket::Detached(_) => Ok(()),
+        };
     }
 
     /// Address of the peer: `ip:port`, `[ip]:port`, or the path with `:0`.
