@@ -420,6 +420,12 @@ impl Loader<'_> {
         let bytes = input.element()?.text(&mut buffer);
         let mut hash =
             Hash::from_listpack_ex(bytes).ok_or(RdbError::Corrupt("Hash listpackex integrity check failed."))?;
+        if let Hash::ListpackEx(pack) = &hash
+            && self.full
+            && pack.listpack().as_bytes() != bytes
+        {
+            return Err(RdbError::Corrupt("Hash listpackex is not ordered by deadline."));
+        }
         if hash.is_empty() {
             return Err(RdbError::EmptyKey);
         }

@@ -881,8 +881,7 @@ choices! {
         Yes = "yes",
         /// Those of clients; neither the primary's nor those of files.
         Clients = "clients",
-        /// Nobody has said: shown as the default of Redis, and taken as its opposite. Looking costs little, and what is not
-        /// looked at can end the server.
+        /// Nobody has said: shown as the default of Redis, and taken as `clients`, whose payloads may be anything.
         Unset = "no",
     }
 }

@@ -74,9 +74,9 @@ impl Server {
         if self.saves_in_background() {
             self.stop_child();
         }
-        if !self.config.save.0.is_empty() && self.save_now().is_ok() {
-            // It is a change, of which those who repeat it must hear.
-            self.stats.dirty = 1;
+        if !self.config.save.0.is_empty() {
+            // When it fails the log says why, and the changes still count as unsaved.
+            let _ = self.save_now();
         }
     }
 

@@ -245,8 +245,8 @@ impl Server {
     /// How closely what comes from a file or from the primary is looked at.
     fn file_integrity(&self) -> Integrity {
         match self.config.sanitize_dump_payload {
-            SanitizePayload::Yes | SanitizePayload::Unset => Integrity::Full,
-            SanitizePayload::No | SanitizePayload::Clients => Integrity::Structure,
+            SanitizePayload::Yes => Integrity::Full,
+            SanitizePayload::No | SanitizePayload::Clients | SanitizePayload::Unset => Integrity::Structure,
         }
     }
 }
