@@ -55,6 +55,9 @@ pub struct BlockOn {
     pub kind: Kind,
     /// Whether the wait also ends (with an error) when the key is deleted or changes its type: XREADGROUP.
     pub wakes_on_delete: bool,
+    /// What runs when a key is ready, if that is not the request as it came: the `$` of XREAD means the last id at the
+    /// time at which the wait began.
+    pub again: Option<Vec<Box<[u8]>>>,
 }
 
 /// The reply to a client whose wait ran out.

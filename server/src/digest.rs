@@ -5,7 +5,8 @@
 
 use engine::keyspace::{Db, ValueRef};
 use engine::time::UnixMs;
-use engine::types::{Hash, Kind, List, Set, Zset};
+use engine::types::stream::StreamId;
+use engine::types::{Hash, Kind, List, Set, Stream, Zset};
 use sha1::{Digest as _, Sha1};
 
 /// A digest, or the sum of several.
@@ -80,6 +81,14 @@ fn add_value(digest: &mut Digest, value: ValueRef<'_>, deadline: Option<UnixMs>)
                     pair.mix(&member.to_vec());
                     pair.mix(resp::number::format_f64_shortest(score).as_bytes());
                     digest.xor(&pair.0);
+                }
+            } else if let Some(stream) = other.get::<Stream>() {
+                for entry in stream.log().range(StreamId::MIN, StreamId::MAX) {
+                    digest.mix(format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
+                    for (field, value) in entry.fields {
+                        digest.mix(&field.to_vec());
+                        digest.mix(&value.to_vec());
+                    }
                 }
             }
         }

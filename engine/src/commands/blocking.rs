@@ -55,5 +55,5 @@ pub fn block(
         return Ok(Outcome::Done);
     }
     let keys = keys.iter().map(|&key| key.into()).collect();
-    Ok(Outcome::Block(Box::new(BlockOn { keys, deadline, on_timeout, kind, wakes_on_delete: false })))
+    Ok(Outcome::Block(Box::new(BlockOn { keys, deadline, on_timeout, kind, wakes_on_delete: false, again: None })))
 }

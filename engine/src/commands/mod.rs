@@ -15,6 +15,7 @@ pub mod list;
 pub mod scan_args;
 pub mod server;
 pub mod set;
+pub mod stream;
 pub mod string;
 pub mod zset;
 
@@ -33,6 +34,13 @@ pub const FAMILIES: &[&[&Command]] = &[
     list::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,
+    stream::ADD,
+    stream::CLAIM,
+    stream::GROUP,
+    stream::INFO,
+    stream::PENDING,
+    stream::RANGE,
+    stream::READ,
     string::COMMANDS,
     zset::ADD,
     zset::POP,

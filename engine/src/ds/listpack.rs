@@ -438,6 +438,13 @@ impl<'a> Iter<'a> {
         (byte_at(self.bytes, self.at) != END).then_some(Pos(self.at as u32))
     }
 
+    /// The next element; `None` at the end and where the bytes are no element: for bytes that nobody has checked.
+    pub fn try_next(&mut self) -> Option<Elem<'a>> {
+        let (elem, len) = try_decode(self.bytes, self.at)?;
+        self.at += len + back_len_bytes(len);
+        Some(elem)
+    }
+
     /// Passes one element without decoding it; false at the end.
     #[inline]
     pub fn skip_one(&mut self) -> bool {

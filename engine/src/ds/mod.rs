@@ -21,5 +21,6 @@ pub mod lzf;
 pub mod packed;
 pub mod quicklist;
 pub mod sorted_set;
+pub mod stream;
 pub mod table;
 pub mod zmember;

@@ -16,7 +16,8 @@ use super::listpack_ex::ListpackEx;
 use super::quicklist::Quicklist;
 use super::sorted_set::SortedSet;
 use super::table::Table;
-use crate::types::{Hash, List, Set, Zset};
+use crate::types::stream::Body;
+use crate::types::{Hash, List, Set, Stream, Zset};
 use std::ptr::NonNull;
 
 /// A value that fits into an encoding and a pointer.
@@ -101,6 +102,7 @@ boxed_form!(SortedSet, SortedSet::memory_usage);
 boxed_form!(Table<Member>, members_memory);
 boxed_form!(Table<Field>, fields_memory);
 boxed_form!(FieldTable, FieldTable::memory_usage);
+boxed_form!(Body, Body::memory_usage);
 
 /// What each encoding owns.
 macro_rules! forms {
@@ -150,6 +152,7 @@ forms! {
     HashTableEx: Box<FieldTable>,
     ZsetListpack: Listpack,
     ZsetTree: Box<SortedSet>,
+    Stream: Box<Body>,
 }
 
 /// Which variant of a type's enum is which encoding. The forms have to be those of `forms!`.
@@ -190,3 +193,20 @@ packed!(Hash {
     TableEx(Box<FieldTable>) = HashTableEx,
 });
 packed!(Zset { Listpack(Listpack) = ZsetListpack, Tree(Box<SortedSet>) = ZsetTree });
+
+// SAFETY: a stream has one form, the box of its body.
+unsafe impl Packed for Stream {
+    #[inline(always)]
+    fn fits(encoding: Encoding) -> bool {
+        encoding == Encoding::Stream
+    }
+    #[inline(always)]
+    fn pack(self) -> (Encoding, NonNull<u8>) {
+        (Encoding::Stream, self.into_body().into_raw())
+    }
+    #[inline(always)]
+    unsafe fn unpack(_: Encoding, raw: NonNull<u8>) -> Self {
+        // SAFETY: as promised by the caller.
+        Stream::from_body(unsafe { Form::from_raw(raw) })
+    }
+}

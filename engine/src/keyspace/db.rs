@@ -6,18 +6,19 @@
 use super::clock;
 use crate::config::AccessClock;
 use crate::ds::deadlines::Deadlines;
-use crate::ds::entry::{Encoding, Entry, EntryMut, EntryRef, HeapMut, NewValue, OldValue, StoredStr};
+use crate::ds::entry::{Encoding, Entry, EntryMut, EntryRef, HeapMut, NewValue, OldValue, Owned, StoredStr};
 use crate::ds::hash::hash;
 use crate::ds::heapstr::HeapStr;
 use crate::ds::hll;
 use crate::ds::listpack::Elem;
+use crate::ds::packed::Packed;
 use crate::ds::table::{Occupied, Place, Stats, Table, position};
 use crate::effects::{EventClass, Interest};
 use crate::error::CommandError;
 use crate::rng::Rng;
 use crate::time::UnixMs;
 use crate::types::string::{StrRef, integer};
-use crate::types::{Collection, Hash, Kind, List, Set, Str, Value, Zset};
+use crate::types::{Collection, Hash, Kind, List, Set, Str, Stream, Value, Zset};
 
 pub use crate::ds::entry::{Mut, Ref};
 
@@ -145,6 +146,11 @@ enum Old {
 }
 
 impl Garbage {
+    /// A collection that is in no entry. `parts` is the number of its allocations, about.
+    pub fn collection<T: Packed>(value: T, parts: usize) -> Self {
+        Garbage { parts, old: Old::Value(OldValue::Packed(Owned::new(value))) }
+    }
+
     /// Number of allocations that freeing it takes, about. Handing few to another thread costs more than it saves.
     #[must_use]
     pub fn parts(&self) -> usize {
@@ -329,6 +335,7 @@ fn parts(entry: EntryRef<'_>) -> usize {
         Encoding::SetTable => entry.read::<Set>().map_or(1, |set| set.len()),
         Encoding::HashTable | Encoding::HashTableEx => entry.read::<Hash>().map_or(1, |hash| hash.len()),
         Encoding::ZsetTree => entry.read::<Zset>().map_or(1, |zset| zset.len()),
+        Encoding::Stream => entry.read::<Stream>().map_or(1, |stream| stream.parts()),
         _ => 1,
     }
 }
@@ -776,6 +783,7 @@ impl Db {
                 self.fields_changed(key, None, fields);
             }
             Value::Zset(zset) => self.put(key, NewValue::packed(zset), expiry),
+            Value::Stream(stream) => self.put(key, NewValue::packed(stream), expiry),
         }
     }
 

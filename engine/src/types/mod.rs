@@ -7,12 +7,14 @@ mod duplicate;
 pub mod hash;
 pub mod list;
 pub mod set;
+pub mod stream;
 pub mod string;
 pub mod zset;
 
 pub use hash::Hash;
 pub use list::List;
 pub use set::Set;
+pub use stream::Stream;
 pub use string::Str;
 pub use zset::Zset;
 
@@ -61,6 +63,8 @@ pub enum Value {
     Hash(Hash),
     /// A sorted set.
     Zset(Zset),
+    /// A stream.
+    Stream(Stream),
 }
 
 impl Value {
@@ -73,6 +77,7 @@ impl Value {
             Value::Set(_) => Kind::Set,
             Value::Hash(_) => Kind::Hash,
             Value::Zset(_) => Kind::Zset,
+            Value::Stream(_) => Kind::Stream,
         }
     }
 
@@ -91,8 +96,12 @@ impl Value {
             Ok(hash) => return Value::Hash(hash),
             Err(owned) => owned,
         };
+        let owned = match owned.unpack() {
+            Ok(zset) => return Value::Zset(zset),
+            Err(owned) => owned,
+        };
         match owned.unpack() {
-            Ok(zset) => Value::Zset(zset),
+            Ok(stream) => Value::Stream(stream),
             Err(owned) => unreachable!("{:?} belongs to no type", owned.encoding()),
         }
     }
@@ -135,3 +144,4 @@ collection!(List);
 collection!(Set);
 collection!(Hash);
 collection!(Zset);
+collection!(Stream);

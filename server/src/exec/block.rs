@@ -126,12 +126,12 @@ impl BlockedClients {
 
 impl Server {
     /// Makes a client wait.
-    pub fn block(&mut self, id: ClientId, on: Box<BlockOn>, argv: &[&[u8]]) {
+    pub fn block(&mut self, id: ClientId, mut on: Box<BlockOn>, argv: &[&[u8]]) {
         let now = self.clock.now();
         let client = self.clients.running(id);
         let db = client.db as usize;
         self.blocked.insert(id, db, &on);
-        let argv = argv.iter().map(|&word| word.into()).collect();
+        let argv = on.again.take().unwrap_or_else(|| argv.iter().map(|&word| word.into()).collect());
         client.blocked = Some(Box::new(Blocked { argv, on: *on, db, since: now }));
         self.refresh_interest();
     }

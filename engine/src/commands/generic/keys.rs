@@ -10,7 +10,7 @@ use crate::glob;
 use crate::keyspace::{CollectionRef, Db, Expiry, Garbage, PARTS_MIN, STALLING_PARTS, ValueRef};
 use crate::time::UnixMs;
 use crate::types::string::StrRef;
-use crate::types::{Hash, Kind, List, Set, Str, Value, Zset};
+use crate::types::{Hash, Kind, List, Set, Str, Stream, Value, Zset};
 
 /// The declarations.
 pub const COMMANDS: &[&Command] =
@@ -406,7 +406,8 @@ fn duplicate_collection(value: CollectionRef<'_>, config: &EngineConfig) -> Valu
         Kind::Set => Value::Set(value.get::<Set>().expect(HERE).duplicate(config)),
         Kind::Hash => Value::Hash(value.get::<Hash>().expect(HERE).duplicate(config)),
         Kind::Zset => Value::Zset(value.get::<Zset>().expect(HERE).duplicate(config)),
-        Kind::String | Kind::Stream => unreachable!("no collection that can be stored"),
+        Kind::Stream => Value::Stream(value.get::<Stream>().expect(HERE).duplicate()),
+        Kind::String => unreachable!("a string is no collection"),
     }
 }
 

@@ -1,0 +1,179 @@
+//! Streams from their parts, as a file has them.
+
+use super::{Body, Group, Groups, Pending, Stream, StreamId};
+use crate::ds::listpack::Listpack;
+use crate::ds::stream::{Log, node};
+
+/// A stream as a file has it. Nodes are added with [`push_node`](Self::push_node), groups with
+/// [`push_group`](Self::push_group); [`build`](Self::build) checks the rest.
+///
+/// To write one, read [`Body::log`] ([`Log::nodes`]), the metadata, [`Body::groups`], and of each group
+/// [`Group::pending_from`] and [`Group::consumers`].
+#[derive(Debug)]
+pub struct StreamParts {
+    log: Log,
+    /// The id of the last node, or of its last entry.
+    last: Option<StreamId>,
+    deep: bool,
+    groups: Groups,
+}
+
+/// A group as a file has it.
+#[derive(Debug)]
+pub struct GroupParts {
+    group: Group,
+    /// Entries that no consumer has claimed yet: id, time of delivery, number of deliveries.
+    unowned: std::collections::BTreeMap<StreamId, (i64, u64)>,
+}
+
+/// Whose pending entries are being added.
+#[derive(Copy, Clone, Debug)]
+pub struct ConsumerParts(super::ConsumerId);
+
+/// Why parts make no stream.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum PartsError {
+    /// A node's listpack is damaged.
+    Listpack,
+    /// A node has no entries.
+    EmptyNode,
+    /// The nodes do not ascend.
+    Order,
+    /// Number of entries, first or last id do not fit the entries.
+    Inconsistent,
+    /// A group or a consumer is there twice.
+    Duplicate,
+    /// A consumer has an entry that is not pending in its group, or that another one has.
+    Pending,
+    /// A pending entry belongs to nobody.
+    Unowned,
+    /// There is no memory.
+    Memory,
+}
+
+impl std::fmt::Display for PartsError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Listpack => "Stream listpack integrity check failed.",
+            Self::EmptyNode => "Empty listpack inside stream",
+            Self::Order => "Stream nodes are not in order",
+            Self::Inconsistent => "Stream metadata do not fit its entries",
+            Self::Duplicate => "Duplicate consumer group or consumer in a stream",
+            Self::Pending => "Consumer entry not found in group global PEL, or already assigned",
+            Self::Unowned => "NACK entry without consumer",
+            Self::Memory => "Out of memory",
+        })
+    }
+}
+
+impl std::error::Error for PartsError {}
+
+impl StreamParts {
+    /// Nothing yet. With `deep` every element of a node is checked, else only its head: then damage within is found, by a
+    /// panic, when somebody reads it.
+    #[must_use]
+    pub fn new(deep: bool) -> Self {
+        StreamParts { log: Log::new(), last: None, deep, groups: Groups::new() }
+    }
+
+    /// Adds a node behind the others: the id of the node and its listpack.
+    ///
+    /// # Errors
+    /// When it is damaged, or not behind the others.
+    pub fn push_node(&mut self, first: StreamId, listpack: &[u8]) -> Result<(), PartsError> {
+        if self.last.is_some_and(|last| first <= last) {
+            return Err(PartsError::Order);
+        }
+        let checked = node::validate(first, listpack, self.deep).ok_or(PartsError::Listpack)?;
+        if checked.live == 0 {
+            return Err(PartsError::EmptyNode);
+        }
+        // A node alone is less than 4 GiB, so that the sum overflows for nobody.
+        let pack = Listpack::from_bytes(listpack).ok_or(PartsError::Memory)?;
+        self.log.push_node(first, pack, checked.live);
+        self.last = Some(checked.last);
+        Ok(())
+    }
+
+    /// Adds a group.
+    ///
+    /// # Errors
+    /// When there is one of this name, or a pending entry has no consumer.
+    pub fn push_group(&mut self, name: &[u8], group: GroupParts) -> Result<(), PartsError> {
+        if !group.unowned.is_empty() {
+            return Err(PartsError::Unowned);
+        }
+        match self.groups.insert(name.into(), group.group) {
+            None => Ok(()),
+            Some(_) => Err(PartsError::Duplicate),
+        }
+    }
+
+    /// The stream. `len` is the number of entries as the file has it; `meta` what it tells of the rest, `first_id` included: files
+    /// before Redis 7.0 do not tell it (`None`), nor the others; then nothing has been deleted, as many entries have been added as
+    /// there are.
+    ///
+    /// # Errors
+    /// When the nodes do not fit this.
+    pub fn build(
+        self,
+        len: u64,
+        last_id: StreamId,
+        rest: Option<(StreamId, StreamId, u64)>,
+    ) -> Result<Stream, PartsError> {
+        let StreamParts { log, last, groups, .. } = self;
+        if log.len() != len || last.is_some_and(|last| last > last_id) {
+            return Err(PartsError::Inconsistent);
+        }
+        let first_id = log.first().map_or(StreamId::MIN, |entry| entry.id);
+        let (max_deleted_id, entries_added) = match rest {
+            Some((_, max_deleted_id, entries_added)) => (max_deleted_id, entries_added),
+            None => (StreamId::MIN, len),
+        };
+        let groups = (!groups.is_empty()).then(|| Box::new(groups));
+        let body = Body { log, last_id, first_id, max_deleted_id, entries_added, groups };
+        Ok(Stream::from_body(Box::new(body)))
+    }
+}
+
+impl GroupParts {
+    /// A group without consumers. Files before Redis 7.0 do not tell `entries_read`.
+    #[must_use]
+    pub fn new(last_id: StreamId, entries_read: Option<u64>) -> Self {
+        GroupParts { group: Group::new(last_id, entries_read), unowned: std::collections::BTreeMap::new() }
+    }
+
+    /// Adds a pending entry; its consumer comes later.
+    ///
+    /// # Errors
+    /// When there is one of this id.
+    pub fn push_pending(&mut self, id: StreamId, delivered_at: i64, deliveries: u64) -> Result<(), PartsError> {
+        match self.unowned.insert(id, (delivered_at, deliveries)) {
+            None => Ok(()),
+            Some(_) => Err(PartsError::Pending),
+        }
+    }
+
+    /// Adds a consumer. Files before Redis 7.2 do not tell `active_at`: it is `seen_at` then.
+    ///
+    /// # Errors
+    /// When there is one of this name.
+    pub fn push_consumer(&mut self, name: &[u8], seen_at: i64, active_at: i64) -> Result<ConsumerParts, PartsError> {
+        if self.group.find_consumer(name).is_some() {
+            return Err(PartsError::Duplicate);
+        }
+        let id = self.group.create_consumer(name, seen_at);
+        self.group.consumer_mut(id).active_at = active_at;
+        Ok(ConsumerParts(id))
+    }
+
+    /// Gives one of the pending entries to a consumer.
+    ///
+    /// # Errors
+    /// When there is no such entry, or another one has it.
+    pub fn give(&mut self, consumer: ConsumerParts, id: StreamId) -> Result<(), PartsError> {
+        let (delivered_at, deliveries) = self.unowned.remove(&id).ok_or(PartsError::Pending)?;
+        self.group.assign(id, Pending { consumer: consumer.0, delivered_at, deliveries });
+        Ok(())
+    }
+}
