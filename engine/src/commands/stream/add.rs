@@ -244,7 +244,8 @@ fn xsetid(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
                     "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id",
                 ));
             }
-            max_deleted_id = Some(id);
+            // As in Redis, `0-0` changes nothing.
+            max_deleted_id = Some(id).filter(|&id| id != StreamId::MIN);
         } else {
             return Err(CommandError::Syntax);
         }

@@ -189,8 +189,8 @@ impl Log {
         let mut walk = node.walk();
         let found = loop {
             match walk.next() {
-                Some(entry) if entry.id < id => {}
-                Some(entry) if entry.id == id && !entry.deleted => break entry.place(),
+                Some(entry) if entry.deleted || entry.id < id => {}
+                Some(entry) if entry.id == id => break entry.place(),
                 _ => return false,
             }
         };
@@ -216,7 +216,8 @@ impl Log {
             }
             let whole = match keep {
                 Keep::Last(count) => self.len - live >= count,
-                Keep::From(id) => last_live(node).is_none_or(|last| last < id),
+                // Deleted entries count: so Redis decides, and approximate cuts come out the same.
+                Keep::From(id) => node.walk_back().prev().is_none_or(|last| last.id < id),
             };
             if whole {
                 self.nodes.pop_front();
@@ -232,7 +233,7 @@ impl Log {
         removed
     }
 
-    /// Deletes the entries of the first node that are not to be kept; some are.
+    /// Deletes the entries of the first node that are not to be kept.
     fn trim_first_node(&mut self, keep: Keep) -> u64 {
         let excess = match keep {
             Keep::Last(count) => self.len - count,
@@ -241,14 +242,19 @@ impl Log {
         let Some(node) = self.nodes.front_mut() else { return 0 };
         let (mut places, mut walk) = (SmallVec::<[Place; 128]>::new(), node.walk());
         while let Some(entry) = walk.next() {
+            if entry.deleted {
+                continue;
+            }
             if matches!(keep, Keep::From(id) if entry.id >= id) || places.len() as u64 >= excess {
                 break;
             }
-            if !entry.deleted {
-                places.push(entry.place());
-            }
+            places.push(entry.place());
         }
-        node::delete(&mut node.pack, &places);
+        if node::counts(&node.pack).0 == places.len() {
+            self.nodes.pop_front();
+        } else {
+            node::delete(&mut node.pack, &places);
+        }
         self.len -= places.len() as u64;
         places.len() as u64
     }
@@ -279,17 +285,6 @@ impl Log {
     }
 }
 
-/// The id of the last entry of a node that is not deleted.
-fn last_live(node: &Node) -> Option<StreamId> {
-    let mut walk = node.walk_back();
-    loop {
-        let entry = walk.prev()?;
-        if !entry.deleted {
-            return Some(entry.id);
-        }
-    }
-}
-
 impl fmt::Debug for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Log").field("len", &self.len).field("nodes", &self.nodes.len()).finish()
@@ -313,8 +308,8 @@ impl<'a> Iterator for Range<'a> {
     fn next(&mut self) -> Option<Entry<'a>> {
         loop {
             match self.walk.as_mut()?.next() {
-                Some(entry) if entry.id > self.end => self.walk = None,
                 Some(entry) if entry.deleted || entry.id < self.start => {}
+                Some(entry) if entry.id > self.end => self.walk = None,
                 Some(entry) => return Some(entry),
                 None => {
                     self.node += 1;
@@ -342,8 +337,8 @@ impl<'a> Iterator for RangeBack<'a> {
     fn next(&mut self) -> Option<Entry<'a>> {
         loop {
             match self.walk.as_mut()?.prev() {
-                Some(entry) if entry.id < self.start => self.walk = None,
                 Some(entry) if entry.deleted || entry.id > self.end => {}
+                Some(entry) if entry.id < self.start => self.walk = None,
                 Some(entry) => return Some(entry),
                 None => match self.node.checked_sub(1) {
                     Some(before) => {

@@ -7,6 +7,8 @@
 //!   m | field 1 | value 1 | … | field m | value m | count                 otherwise
 //! ```
 //!
+//! The ids of live entries ascend. Those of deleted ones need not: XSETID may go back behind them.
+//!
 //! `count` is the number of elements of the entry before it, for walking backwards. A deleted entry stays, with a flag; when
 //! all are deleted, the node goes.
 //!
@@ -291,7 +293,7 @@ pub(super) fn delete(pack: &mut Listpack, places: &[Place]) {
 pub struct Checked {
     /// Live entries.
     pub live: u64,
-    /// The id of the last entry, deleted or not. Without `deep` that of the node.
+    /// The id of the last live entry. Without `deep`, or when there is none, that of the node.
     pub last: StreamId,
 }
 
@@ -314,7 +316,7 @@ pub fn validate(first: StreamId, bytes: &[u8], deep: bool) -> Option<Checked> {
     if elems.int()? != 0 {
         return None;
     }
-    let (mut seen_live, mut seen_deleted, mut last) = (0, 0, None);
+    let (mut seen_live, mut seen_deleted, mut last) = (0, 0, None::<StreamId>);
     while elems.0.pos().is_some() {
         let flags = elems.int()?;
         if flags & !(DELETED | SAME_FIELDS) != 0 {
@@ -322,7 +324,8 @@ pub fn validate(first: StreamId, bytes: &[u8], deep: bool) -> Option<Checked> {
         }
         let (ms, seq) = (elems.int()?, elems.int()?);
         let id = StreamId::new(first.ms.wrapping_add(ms as u64), first.seq.wrapping_add(seq as u64));
-        if id < first || last.is_some_and(|last| id <= last) {
+        let live_entry = flags & DELETED == 0;
+        if id < first || (live_entry && last.is_some_and(|last| id <= last)) {
             return None;
         }
         let elements = if flags & SAME_FIELDS != 0 {
@@ -336,14 +339,15 @@ pub fn validate(first: StreamId, bytes: &[u8], deep: bool) -> Option<Checked> {
         if elems.count()? != elements {
             return None;
         }
-        if flags & DELETED != 0 {
-            seen_deleted += 1;
-        } else {
+        if live_entry {
             seen_live += 1;
+            last = Some(id);
+        } else {
+            seen_deleted += 1;
         }
-        last = Some(id);
     }
-    (seen_live == live && seen_deleted == deleted).then_some(Checked { live: live as u64, last: last? })
+    let last = last.unwrap_or(first);
+    (seen_live == live && seen_deleted == deleted).then_some(Checked { live: live as u64, last })
 }
 
 /// Elements that may be anything.

@@ -278,10 +278,7 @@ impl View<'_> {
 
     /// How many entries had been added when `id` was, itself included; `None` when that cannot be told.
     fn entries_up_to(&self, id: StreamId) -> Option<u64> {
-        if self.entries_added == 0 {
-            return Some(0);
-        }
-        if self.log.is_empty() && id <= self.last_id {
+        if self.log.is_empty() {
             return Some(self.entries_added);
         }
         if id >= self.last_id {
@@ -301,11 +298,11 @@ impl View<'_> {
     /// How many entries a group has still to read; `None` when that cannot be told.
     #[must_use]
     pub fn lag(&self, group: &Group) -> Option<u64> {
-        if self.entries_added == 0 {
+        if self.entries_added == 0 || self.log.is_empty() {
             return Some(0);
         }
         let read = match group.entries_read {
-            Some(read) if !self.has_hole_from(group.last_id) => Some(read),
+            Some(read) if group.last_id >= self.first_id && !self.has_hole_from(group.last_id) => Some(read),
             _ => self.entries_up_to(group.last_id),
         };
         read.map(|read| self.entries_added.wrapping_sub(read))

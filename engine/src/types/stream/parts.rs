@@ -1,7 +1,7 @@
 //! Streams from their parts, as a file has them.
 
 use super::{Body, Group, Groups, Pending, Stream, StreamId};
-use crate::ds::listpack::Listpack;
+use crate::ds::listpack::{self, Listpack};
 use crate::ds::stream::{Log, node};
 
 /// A stream as a file has it. Nodes are added with [`push_node`](Self::push_node), groups with
@@ -35,7 +35,7 @@ pub struct ConsumerParts(super::ConsumerId);
 pub enum PartsError {
     /// A node's listpack is damaged.
     Listpack,
-    /// A node has no entries.
+    /// A node's listpack has no elements.
     EmptyNode,
     /// The nodes do not ascend.
     Order,
@@ -84,13 +84,15 @@ impl StreamParts {
         if self.last.is_some_and(|last| first <= last) {
             return Err(PartsError::Order);
         }
-        let checked = node::validate(first, listpack, self.deep).ok_or(PartsError::Listpack)?;
-        if checked.live == 0 {
+        if listpack::validate(listpack, false) && listpack::Iter::over(listpack).pos().is_none() {
             return Err(PartsError::EmptyNode);
         }
-        // A node alone is less than 4 GiB, so that the sum overflows for nobody.
-        let pack = Listpack::from_bytes(listpack).ok_or(PartsError::Memory)?;
-        self.log.push_node(first, pack, checked.live);
+        let checked = node::validate(first, listpack, self.deep).ok_or(PartsError::Listpack)?;
+        // Redis keeps nodes whose entries are all deleted, in rare cases; they tell nothing.
+        if checked.live > 0 {
+            let pack = Listpack::from_bytes(listpack).ok_or(PartsError::Memory)?;
+            self.log.push_node(first, pack, checked.live);
+        }
         self.last = Some(checked.last);
         Ok(())
     }
