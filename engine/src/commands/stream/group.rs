@@ -1,6 +1,6 @@
 //! XGROUP: consumer groups and their consumers.
 
-use super::{bad_subcommand, no_group_of_key, parse_id};
+use super::{bad_subcommand, no_group_of_key, parse_bound, parse_id};
 use crate::args::Args;
 use crate::command::{Arg, Arity, Command, Flags, Group as CommandGroup, KeyFlags, KeySpec};
 use crate::ctx::{CmdResult, Ctx, Outcome};
@@ -80,11 +80,8 @@ impl Options {
 }
 
 /// An id, or `$` for the last one of the stream.
-fn group_id(text: &[u8], stream: Option<&Stream>) -> Result<StreamId, CommandError> {
-    match text {
-        b"$" => Ok(stream.map_or(StreamId::MIN, |stream| stream.last_id())),
-        _ => parse_id(text, 0),
-    }
+fn group_id(text: &[u8], last_id: StreamId) -> Result<StreamId, CommandError> {
+    if text == b"$" { Ok(last_id) } else { parse_id(text, 0) }
 }
 
 fn create(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
@@ -95,11 +92,11 @@ fn create(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
             return Err(KEY_REQUIRED);
         }
         // Nothing is created for an id that does not parse.
-        group_id(id, None)?;
+        group_id(id, StreamId::MIN)?;
         ctx.effects.touch(key);
     }
     let mut stream = ctx.db.write_or_create::<Stream>(key)?;
-    let id = group_id(id, Some(&stream))?;
+    let id = group_id(id, stream.last_id())?;
     if !stream.create_group(group, id, options.entries_read) {
         return Err(CommandError::Text("BUSYGROUP Consumer Group name already exists"));
     }
@@ -132,7 +129,8 @@ fn setid(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     if stream.group(group_name).is_none() {
         return Err(no_group_of_key(key, group_name));
     }
-    let id = group_id(id, Some(&stream))?;
+    // Unlike CREATE, this takes `-` and `+` too.
+    let id = if id == b"$" { stream.last_id() } else { parse_bound(id, 0)? };
     if let Some((group, _)) = stream.group_mut(group_name) {
         (group.last_id, group.entries_read) = (id, options.entries_read);
     }

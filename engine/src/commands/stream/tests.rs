@@ -183,7 +183,8 @@ fn groups_hand_entries_out() {
           > nothing
         XREADGROUP GROUP g c STREAMS s $ => -ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.
         XREADGROUP GROUP g c STREAMS t > => -NOGROUP No such key 't' or consumer group 'g' in XREADGROUP with GROUP option
-        XGROUP SETID s g 0 => +OK
+        XGROUP CREATE s h - => -ERR Invalid stream ID specified as stream command argument
+        XGROUP SETID s g - => +OK
           ! xgroup-setid s
         XREADGROUP GROUP g d STREAMS s > => [["s", [["1-2", ["a", "2"]], ["1-3", ["a", "3"]]]]]
         XPENDING s g => [:2, "1-2", "1-3", [["d", "2"]]]
