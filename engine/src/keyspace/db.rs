@@ -984,6 +984,7 @@ impl Db {
                     NewValue::packed(hash)
                 }
                 Value::Zset(zset) => NewValue::packed(zset),
+                Value::Stream(stream) => NewValue::packed(stream),
             },
         };
         place.insert(Entry::new(key, deadline, self.clock, value));

@@ -14,7 +14,7 @@ use engine::types::{Hash, List, Set, Value, Zset};
 use super::error::RdbError;
 use super::format::{container, kind, module};
 use super::input::{Input, Source};
-use super::legacy;
+use super::{legacy, stream};
 
 /// How much of a packed encoding is examined before it is believed.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -58,6 +58,9 @@ pub(crate) fn load_value<'a, S: Source>(
         kind::SET_LISTPACK => Value::Set(loader.set_listpack(input)?),
         kind::ZSET_ZIPLIST => Value::Zset(loader.zset_ziplist(input)?),
         kind::ZSET_LISTPACK => Value::Zset(loader.zset_listpack(input)?),
+        kind::STREAM_LISTPACKS | kind::STREAM_LISTPACKS_2 | kind::STREAM_LISTPACKS_3 => {
+            Value::Stream(stream::load(input, kind, loader.deep)?)
+        }
         kind::MODULE_2 => return Err(RdbError::Module(module_name(input.length()?))),
         kind::MODULE_PRE_GA => return Err(RdbError::Corrupt("Pre-release module format not supported")),
         kind::HASH_METADATA_PRE_GA if valkey => Value::Hash(loader.hash_metadata(input, FieldForm::Valkey)?),

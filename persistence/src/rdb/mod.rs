@@ -21,6 +21,7 @@ mod load;
 mod output;
 mod reader;
 mod save;
+mod stream;
 mod writer;
 
 pub use error::RdbError;

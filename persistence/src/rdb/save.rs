@@ -8,10 +8,11 @@ use engine::ds::quicklist::NodeView;
 use engine::ds::table::Table;
 use engine::keyspace::{CollectionRef, Ref, ValueRef};
 use engine::types::string::StrRef;
-use engine::types::{Hash, List, Set, Value, Zset};
+use engine::types::{Hash, List, Set, Stream, Value, Zset};
 
 use super::format::{container, kind};
 use super::output::Output;
+use super::stream;
 use engine::ds::listpack::Elem;
 
 /// A value that is being saved: one of the keyspace, or one by itself.
@@ -83,6 +84,9 @@ pub(crate) fn save_value<W: Write>(out: &mut Output<W>, value: Saved<'_>, key: O
         save_set(out, &set, key)?;
     } else if let Some(list) = value.get::<List>() {
         save_list(out, &list, key)?;
+    } else if let Some(stream) = value.get::<Stream>() {
+        begin(out, kind::STREAM_LISTPACKS_3, key)?;
+        stream::save(out, &stream)?;
     } else {
         return Err(io::Error::new(io::ErrorKind::Unsupported, "a value of a type that has no form in RDB"));
     }

@@ -315,7 +315,7 @@ fn read_group(
                 group.consumer_mut(consumer.id).active_at = ctx.now.0;
             }
             propagate_group_id(ctx.effects, key, group_name, group);
-            ctx.effects.dirty += delivered as u64;
+            ctx.effects.dirty += 1;
             Ok(true)
         }
     }

@@ -10,7 +10,7 @@ pub use crate::ds::stream::id::IdText;
 pub use crate::ds::stream::log::{Cut, Keep, Limits};
 pub use crate::ds::stream::{Entry, Fields, Log, StreamId};
 pub use group::{Consumer, ConsumerId, Group, Pending};
-pub use parts::{ConsumerParts, GroupParts, PartsError, StreamParts};
+pub use parts::{ConsumerParts, GroupParts, PartsError, StreamMeta, StreamParts};
 
 /// A stream. One pointer wide; derefs to [`Body`].
 #[derive(Debug, Default)]
@@ -181,6 +181,14 @@ impl Body {
 
     fn find_first_id(&mut self) {
         self.first_id = self.log.first().map_or(StreamId::MIN, |entry| entry.id);
+    }
+
+    /// Lets the groups' counts of what they have read follow from their last ids.
+    fn estimate_entries_read(&mut self) {
+        let Some(mut groups) = self.groups.take() else { return };
+        let view = self.view();
+        groups.values_mut().for_each(|group| group.entries_read = view.entries_up_to(group.last_id));
+        self.groups = Some(groups);
     }
 
     /// Changes what is remembered besides the entries; the caller has checked that it fits them.

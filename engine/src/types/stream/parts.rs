@@ -30,6 +30,17 @@ pub struct GroupParts {
 #[derive(Copy, Clone, Debug)]
 pub struct ConsumerParts(super::ConsumerId);
 
+/// What a file tells of a stream besides its entries and its last id, from Redis 7.0 on.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct StreamMeta {
+    /// The id of the first entry.
+    pub first_id: StreamId,
+    /// The greatest id that XDEL has deleted.
+    pub max_deleted_id: StreamId,
+    /// Entries ever added.
+    pub entries_added: u64,
+}
+
 /// Why parts make no stream.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum PartsError {
@@ -39,30 +50,47 @@ pub enum PartsError {
     EmptyNode,
     /// The nodes do not ascend.
     Order,
-    /// Number of entries, first or last id do not fit the entries.
+    /// Number of entries or last id do not fit the entries.
     Inconsistent,
-    /// A group or a consumer is there twice.
-    Duplicate,
-    /// A consumer has an entry that is not pending in its group, or that another one has.
-    Pending,
+    /// A group is there twice.
+    DuplicateGroup,
+    /// A consumer is there twice.
+    DuplicateConsumer,
+    /// An entry is pending twice.
+    DuplicatePending,
+    /// A consumer has an entry that is not pending in its group.
+    NotPending,
+    /// A consumer has an entry that another one has.
+    Assigned,
     /// A pending entry belongs to nobody.
     Unowned,
     /// There is no memory.
     Memory,
 }
 
-impl std::fmt::Display for PartsError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
+impl PartsError {
+    /// In words, those of Redis where it has some.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Listpack => "Stream listpack integrity check failed.",
             Self::EmptyNode => "Empty listpack inside stream",
             Self::Order => "Stream nodes are not in order",
-            Self::Inconsistent => "Stream metadata do not fit its entries",
-            Self::Duplicate => "Duplicate consumer group or consumer in a stream",
-            Self::Pending => "Consumer entry not found in group global PEL, or already assigned",
+            Self::Inconsistent => "Stream length or last ID inconsistent with its entries",
+            Self::DuplicateGroup => "Duplicated consumer group name detected",
+            Self::DuplicateConsumer => "Duplicate stream consumer detected",
+            Self::DuplicatePending => "Duplicated global PEL entry loading stream consumer group",
+            Self::NotPending => "Consumer entry not found in group global PEL",
+            Self::Assigned => "Stream consumer PEL entry already has a consumer assigned",
             Self::Unowned => "NACK entry without consumer",
-            Self::Memory => "Out of memory",
-        })
+            Self::Memory => "Insufficient memory",
+        }
+    }
+}
+
+impl std::fmt::Display for PartsError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -107,33 +135,29 @@ impl StreamParts {
         }
         match self.groups.insert(name.into(), group.group) {
             None => Ok(()),
-            Some(_) => Err(PartsError::Duplicate),
+            Some(_) => Err(PartsError::DuplicateGroup),
         }
     }
 
-    /// The stream. `len` is the number of entries as the file has it; `meta` what it tells of the rest, `first_id` included: files
-    /// before Redis 7.0 do not tell it (`None`), nor the others; then nothing has been deleted, as many entries have been added as
-    /// there are.
+    /// The stream. `len` is the number of entries as the file has it; without `meta`, nothing was deleted, as many entries have
+    /// been added as there are, and how far groups have read follows from their last ids.
     ///
     /// # Errors
     /// When the nodes do not fit this.
-    pub fn build(
-        self,
-        len: u64,
-        last_id: StreamId,
-        rest: Option<(StreamId, StreamId, u64)>,
-    ) -> Result<Stream, PartsError> {
+    pub fn build(self, len: u64, last_id: StreamId, meta: Option<StreamMeta>) -> Result<Stream, PartsError> {
         let StreamParts { log, last, groups, .. } = self;
         if log.len() != len || last.is_some_and(|last| last > last_id) {
             return Err(PartsError::Inconsistent);
         }
+        // What the file tells of the first entry is only believed: looking is as good.
         let first_id = log.first().map_or(StreamId::MIN, |entry| entry.id);
-        let (max_deleted_id, entries_added) = match rest {
-            Some((_, max_deleted_id, entries_added)) => (max_deleted_id, entries_added),
-            None => (StreamId::MIN, len),
-        };
+        let (max_deleted_id, entries_added) =
+            meta.map_or((StreamId::MIN, len), |meta| (meta.max_deleted_id, meta.entries_added));
         let groups = (!groups.is_empty()).then(|| Box::new(groups));
-        let body = Body { log, last_id, first_id, max_deleted_id, entries_added, groups };
+        let mut body = Body { log, last_id, first_id, max_deleted_id, entries_added, groups };
+        if meta.is_none() {
+            body.estimate_entries_read();
+        }
         Ok(Stream::from_body(Box::new(body)))
     }
 }
@@ -152,7 +176,7 @@ impl GroupParts {
     pub fn push_pending(&mut self, id: StreamId, delivered_at: i64, deliveries: u64) -> Result<(), PartsError> {
         match self.unowned.insert(id, (delivered_at, deliveries)) {
             None => Ok(()),
-            Some(_) => Err(PartsError::Pending),
+            Some(_) => Err(PartsError::DuplicatePending),
         }
     }
 
@@ -162,7 +186,7 @@ impl GroupParts {
     /// When there is one of this name.
     pub fn push_consumer(&mut self, name: &[u8], seen_at: i64, active_at: i64) -> Result<ConsumerParts, PartsError> {
         if self.group.find_consumer(name).is_some() {
-            return Err(PartsError::Duplicate);
+            return Err(PartsError::DuplicateConsumer);
         }
         let id = self.group.create_consumer(name, seen_at);
         self.group.consumer_mut(id).active_at = active_at;
@@ -174,7 +198,10 @@ impl GroupParts {
     /// # Errors
     /// When there is no such entry, or another one has it.
     pub fn give(&mut self, consumer: ConsumerParts, id: StreamId) -> Result<(), PartsError> {
-        let (delivered_at, deliveries) = self.unowned.remove(&id).ok_or(PartsError::Pending)?;
+        let Some((delivered_at, deliveries)) = self.unowned.remove(&id) else {
+            let assigned = self.group.pending(id).is_some();
+            return Err(if assigned { PartsError::Assigned } else { PartsError::NotPending });
+        };
         self.group.assign(id, Pending { consumer: consumer.0, delivered_at, deliveries });
         Ok(())
     }

@@ -50,9 +50,14 @@ fn a_stream_is_built_from_its_parts() {
     group.push_pending(StreamId::new(3, 0), 9, 2).expect("the first of this id");
     let consumer = group.push_consumer(b"c", 1, 2).expect("the first of this name");
     group.give(consumer, StreamId::new(3, 0)).expect("pending");
-    assert_eq!(group.give(consumer, StreamId::new(4, 0)), Err(PartsError::Pending));
+    assert_eq!(group.give(consumer, StreamId::new(4, 0)), Err(PartsError::NotPending));
+    assert_eq!(group.give(consumer, StreamId::new(3, 0)), Err(PartsError::Assigned));
     parts.push_group(b"g", group).expect("the first of this name");
-    let rest = Some((original.first_id(), original.max_deleted_id(), original.entries_added()));
+    let rest = Some(StreamMeta {
+        first_id: original.first_id(),
+        max_deleted_id: original.max_deleted_id(),
+        entries_added: original.entries_added(),
+    });
     let copy = parts.build(original.len(), original.last_id(), rest).expect("a stream");
     assert_eq!((copy.len(), copy.first_id(), copy.last_id()), (249, StreamId::new(1, 0), StreamId::new(250, 0)));
     let group = copy.group(b"g").expect("the group");
@@ -76,7 +81,7 @@ fn parts_that_do_not_fit_are_refused() {
     assert_eq!(parts.build(149, StreamId::new(100, 0), None).err(), Some(PartsError::Inconsistent));
     let mut group = GroupParts::new(StreamId::MIN, None);
     group.push_pending(StreamId::new(1, 0), 0, 1).expect("the first of this id");
-    assert_eq!(group.push_pending(StreamId::new(1, 0), 0, 1), Err(PartsError::Pending));
+    assert_eq!(group.push_pending(StreamId::new(1, 0), 0, 1), Err(PartsError::DuplicatePending));
     assert_eq!(StreamParts::new(true).push_group(b"g", group), Err(PartsError::Unowned));
 }
 
