@@ -188,7 +188,7 @@ impl Log {
         let node = &mut self.nodes[index];
         let mut walk = node.walk();
         let found = loop {
-            match walk.next() {
+            match walk.next_entry() {
                 Some(entry) if entry.deleted || entry.id < id => {}
                 Some(entry) if entry.id == id => break entry.place(),
                 _ => return false,
@@ -217,7 +217,7 @@ impl Log {
             let whole = match keep {
                 Keep::Last(count) => self.len - live >= count,
                 // Deleted entries count: so Redis decides, and approximate cuts come out the same.
-                Keep::From(id) => node.walk_back().prev().is_none_or(|last| last.id < id),
+                Keep::From(id) => node.walk_back().prev_entry().is_none_or(|last| last.id < id),
             };
             if whole {
                 self.nodes.pop_front();
@@ -241,7 +241,7 @@ impl Log {
         };
         let Some(node) = self.nodes.front_mut() else { return 0 };
         let (mut places, mut walk) = (SmallVec::<[Place; 128]>::new(), node.walk());
-        while let Some(entry) = walk.next() {
+        while let Some(entry) = walk.next_entry() {
             if entry.deleted {
                 continue;
             }
@@ -307,7 +307,7 @@ impl<'a> Iterator for Range<'a> {
     #[inline]
     fn next(&mut self) -> Option<Entry<'a>> {
         loop {
-            match self.walk.as_mut()?.next() {
+            match self.walk.as_mut()?.next_entry() {
                 Some(entry) if entry.deleted || entry.id < self.start => {}
                 Some(entry) if entry.id > self.end => self.walk = None,
                 Some(entry) => return Some(entry),
@@ -336,7 +336,7 @@ impl<'a> Iterator for RangeBack<'a> {
     #[inline]
     fn next(&mut self) -> Option<Entry<'a>> {
         loop {
-            match self.walk.as_mut()?.prev() {
+            match self.walk.as_mut()?.prev_entry() {
                 Some(entry) if entry.deleted || entry.id > self.end => {}
                 Some(entry) if entry.id < self.start => self.walk = None,
                 Some(entry) => return Some(entry),

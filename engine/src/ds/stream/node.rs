@@ -159,7 +159,7 @@ impl<'a> Walk<'a> {
 
     /// The next entry.
     #[inline]
-    pub fn next(&mut self) -> Option<Entry<'a>> {
+    pub fn next_entry(&mut self) -> Option<Entry<'a>> {
         let mut iter = Iter::at_offset(self.bytes, self.at);
         iter.pos()?;
         let flags = int(iter.next());
@@ -185,7 +185,7 @@ impl<'a> Walk<'a> {
 
     /// The entry before.
     #[inline]
-    pub fn prev(&mut self) -> Option<Entry<'a>> {
+    pub fn prev_entry(&mut self) -> Option<Entry<'a>> {
         if self.at <= self.master.start {
             return None;
         }
@@ -201,7 +201,7 @@ impl<'a> Walk<'a> {
             corrupt();
         }
         let mut forward = Walk { at: start, ..self.clone() };
-        let entry = forward.next();
+        let entry = forward.next_entry();
         self.at = start;
         entry
     }
