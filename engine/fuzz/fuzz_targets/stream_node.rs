@@ -32,10 +32,9 @@ fuzz_target!(|data: &[u8]| {
     bytes.extend_from_slice(&u16::MAX.to_le_bytes());
     bytes.extend_from_slice(body);
     bytes.push(0xFF);
-    node::validate(first, &bytes, false);
-    let Some(checked) = node::validate(first, &bytes, true) else { return };
+    let Some(checked) = node::validate(first, &bytes) else { return };
     assert!(Listpack::from_bytes(&bytes).is_some());
-    let mut parts = StreamParts::new(true);
+    let mut parts = StreamParts::new();
     if parts.push_node(first, &bytes).is_err() {
         return;
     }
@@ -49,7 +48,7 @@ fuzz_target!(|data: &[u8]| {
     stream.trim(Keep::Last(u64::from(head[16]) / 16), Cut::Exact);
     ids(&stream);
     if let Some(next) = checked.last.next() {
-        let mut parts = StreamParts::new(true);
+        let mut parts = StreamParts::new();
         parts.push_node(first, &bytes).expect("as before");
         let mut stream = parts.build(checked.live, checked.last, None).expect("as before");
         assert!(stream.append(next, &[b"field", b"value"], Limits { bytes: 0, entries: 0 }));

@@ -14,7 +14,8 @@
 use engine::ds::listpack::{Elem, ElemBuf};
 use engine::keyspace::ValueRef;
 use engine::time::UnixMs;
-use engine::types::{Hash, List, Set, Zset};
+use engine::types::stream::{IdText, StreamId};
+use engine::types::{Hash, List, Set, Stream, Zset};
 
 use super::{encode, header};
 
@@ -51,6 +52,8 @@ pub fn key(out: &mut Vec<u8>, key: &[u8], value: ValueRef<'_>, deadline: Option<
                     let score = resp::number::format_f64(score);
                     command.item(&[score.as_bytes(), text(member, &mut ElemBuf::new())]);
                 }
+            } else if let Some(stream) = other.get::<Stream>() {
+                self::stream(out, key, &stream);
             }
         }
     }
@@ -62,6 +65,71 @@ pub fn key(out: &mut Vec<u8>, key: &[u8], value: ValueRef<'_>, deadline: Option<
 
 fn text<'a>(element: Elem<'a>, buffer: &'a mut ElemBuf) -> &'a [u8] {
     element.text(buffer)
+}
+
+fn word(out: &mut Vec<u8>, word: &[u8]) {
+    header(out, b'$', word.len());
+    out.extend_from_slice(word);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// A stream: its entries, what it remembers besides them, its groups. What nothing but a file can tell is lost: when a consumer
+/// last got something, and that an entry is pending which is deleted.
+fn stream(out: &mut Vec<u8>, key: &[u8], stream: &Stream) {
+    let mut id_text = IdText::new();
+    for entry in stream.log().range(StreamId::MIN, StreamId::MAX) {
+        header(out, b'*', 3 + 2 * entry.fields.len());
+        for part in [b"XADD", key, entry.id.text(&mut id_text)] {
+            word(out, part);
+        }
+        for (field, value) in entry.fields {
+            word(out, text(field, &mut ElemBuf::new()));
+            word(out, text(value, &mut ElemBuf::new()));
+        }
+    }
+    let (mut deleted_text, mut numbers) = (IdText::new(), [itoa::Buffer::new(), itoa::Buffer::new()]);
+    if stream.is_empty() {
+        // An entry that is gone at once leaves an empty stream.
+        let id = stream.last_id().max(StreamId::new(0, 1)).text(&mut id_text);
+        encode(out, [&b"XADD"[..], key, b"MAXLEN", b"0", id, b"x", b"y"].into_iter());
+    }
+    let words = [
+        b"XSETID",
+        key,
+        stream.last_id().text(&mut id_text),
+        b"ENTRIESADDED",
+        numbers[0].format(stream.entries_added()).as_bytes(),
+        b"MAXDELETEDID",
+        stream.max_deleted_id().text(&mut deleted_text),
+    ];
+    encode(out, words.into_iter());
+    for (name, group) in stream.groups() {
+        let read = group.entries_read.map_or(-1, |read| i64::try_from(read).unwrap_or(i64::MAX));
+        let read = numbers[0].format(read).as_bytes();
+        let id = group.last_id.text(&mut id_text);
+        encode(out, [&b"XGROUP"[..], b"CREATE", key, name, id, b"ENTRIESREAD", read].into_iter());
+        for (_, consumer) in group.consumers() {
+            encode(out, [&b"XGROUP"[..], b"CREATECONSUMER", key, name, consumer.name()].into_iter());
+        }
+        for (id, pending) in group.pending_from(StreamId::MIN) {
+            let [time, count] = &mut numbers;
+            let words = [
+                b"XCLAIM",
+                key,
+                name,
+                group.consumer(pending.consumer).name(),
+                b"0",
+                id.text(&mut id_text),
+                b"TIME",
+                time.format(pending.delivered_at).as_bytes(),
+                b"RETRYCOUNT",
+                count.format(pending.deliveries).as_bytes(),
+                b"JUSTID",
+                b"FORCE",
+            ];
+            encode(out, words.into_iter());
+        }
+    }
 }
 
 /// Spreads the elements of a collection over commands.
@@ -83,9 +151,7 @@ impl<'a> Grouped<'a> {
     }
 
     fn word(&mut self, word: &[u8]) {
-        header(self.out, b'$', word.len());
-        self.out.extend_from_slice(word);
-        self.out.extend_from_slice(b"\r\n");
+        self::word(self.out, word);
     }
 
     fn item(&mut self, words: &[&[u8]]) {
@@ -138,6 +204,14 @@ mod tests {
             format!("ZADD zset {}", pairs.join(" ")),
             "ZADD small 0.1 a -inf b 1e300 c".to_owned(),
             format!("HSET hash {}", pairs.join(" ")),
+            "XADD stream 1-1 a 1 b 2".to_owned(),
+            "XADD stream 1-2 a 1 b 2".to_owned(),
+            "XADD stream 1-3 c 3".to_owned(),
+            "XDEL stream 1-2".to_owned(),
+            "XGROUP CREATE stream group 0".to_owned(),
+            "XREADGROUP GROUP group someone COUNT 1 STREAMS stream >".to_owned(),
+            "XGROUP CREATECONSUMER stream group nobody".to_owned(),
+            "XGROUP CREATE empty group $ MKSTREAM".to_owned(),
         ] {
             assert!(!run(&mut engine, &line).starts_with(b"-"), "{line}");
         }
@@ -170,6 +244,10 @@ mod tests {
             "ZRANGE small 0 -1 WITHSCORES",
             "HLEN hash",
             "HMGET hash 0 149",
+            "XINFO STREAM stream",
+            "XINFO GROUPS stream",
+            "XPENDING stream group - + 10",
+            "XINFO STREAM empty FULL",
             "DBSIZE",
         ] {
             assert_eq!(run(&mut again, line), run(&mut engine, line), "{line}");

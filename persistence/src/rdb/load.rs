@@ -59,7 +59,7 @@ pub(crate) fn load_value<'a, S: Source>(
         kind::ZSET_ZIPLIST => Value::Zset(loader.zset_ziplist(input)?),
         kind::ZSET_LISTPACK => Value::Zset(loader.zset_listpack(input)?),
         kind::STREAM_LISTPACKS | kind::STREAM_LISTPACKS_2 | kind::STREAM_LISTPACKS_3 => {
-            Value::Stream(stream::load(input, kind, loader.deep)?)
+            Value::Stream(stream::load(input, kind)?)
         }
         kind::MODULE_2 => return Err(RdbError::Module(module_name(input.length()?))),
         kind::MODULE_PRE_GA => return Err(RdbError::Corrupt("Pre-release module format not supported")),

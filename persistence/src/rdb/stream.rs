@@ -84,8 +84,8 @@ impl From<PartsError> for RdbError {
 }
 
 /// Reads a stream in the form of this type.
-pub(crate) fn load<S: Source>(input: &mut Input<S>, form: u8, deep: bool) -> Result<Stream, RdbError> {
-    let mut parts = StreamParts::new(deep);
+pub(crate) fn load<S: Source>(input: &mut Input<S>, form: u8) -> Result<Stream, RdbError> {
+    let mut parts = StreamParts::new();
     let mut buffer = ElemBuf::new();
     for _ in 0..input.length()? {
         let first = input.element()?.text(&mut buffer);

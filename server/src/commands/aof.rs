@@ -96,5 +96,6 @@ fn waitaof(call: &mut Call<'_>, args: &mut Args<'_>) -> CmdResult {
         on_timeout: TimeoutReply::Acks,
         kind: Kind::String,
         wakes_on_delete: false,
+        again: None,
     })))
 }

@@ -100,7 +100,7 @@ fn xadd(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     };
     let id_at = args.argv().len() - args.left();
     args.next()?;
-    let trim = options.finish(!ctx.db.removes_expired)?;
+    let trim = options.finish(ctx.db.is_replayed() || !ctx.db.removes_expired)?;
     let fields = args.rest();
     if fields.is_empty() || !fields.len().is_multiple_of(2) {
         return Err(wrong_arity());
@@ -161,7 +161,7 @@ fn xtrim(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
             return Err(CommandError::Syntax);
         }
     }
-    let trim = options.finish(!ctx.db.removes_expired)?.ok_or(CommandError::Syntax)?;
+    let trim = options.finish(ctx.db.is_replayed() || !ctx.db.removes_expired)?.ok_or(CommandError::Syntax)?;
     let Some(mut stream) = ctx.db.write::<Stream>(key)? else {
         ctx.out.integer(0);
         return Ok(Outcome::Done);

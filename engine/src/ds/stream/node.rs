@@ -12,8 +12,8 @@
 //! `count` is the number of elements of the entry before it, for walking backwards. A deleted entry stays, with a flag; when
 //! all are deleted, the node goes.
 //!
-//! Nodes from outside may have been checked only superficially ([`validate`] without `deep`). A walk over bad bytes ends in
-//! a failed check (a panic, as Redis' assertion), never in a stray read or an endless loop.
+//! Nodes from outside are checked element by element before they are believed ([`validate`]). A walk over other bytes would
+//! end in a failed check (a panic, as Redis' assertion), never in a stray read or an endless loop.
 
 use smallvec::SmallVec;
 
@@ -293,24 +293,20 @@ pub(super) fn delete(pack: &mut Listpack, places: &[Place]) {
 pub struct Checked {
     /// Live entries.
     pub live: u64,
-    /// The id of the last live entry. Without `deep`, or when there is none, that of the node.
+    /// The id of the last live entry; that of the node when there is none.
     pub last: StreamId,
 }
 
-/// Whether `bytes` are a node with this id; `None` if not. Without `deep` only the head is looked at; with it every element,
-/// the counts and the order of the ids.
+/// Whether `bytes` are a node with this id; `None` if not. Looks at every element, the counts and the order of the ids.
 #[must_use]
-pub fn validate(first: StreamId, bytes: &[u8], deep: bool) -> Option<Checked> {
-    if !listpack::validate(bytes, deep) {
+pub fn validate(first: StreamId, bytes: &[u8]) -> Option<Checked> {
+    if !listpack::validate(bytes, true) {
         return None;
     }
     let mut elems = Checker(Iter::over(bytes));
     let (live, deleted, fields) = (elems.count()?, elems.count()?, elems.count()?);
     if live.checked_add(deleted)? == 0 {
         return None;
-    }
-    if !deep {
-        return Some(Checked { live: live as u64, last: first });
     }
     elems.skip(fields)?;
     if elems.int()? != 0 {

@@ -9,12 +9,11 @@ use crate::ds::stream::{Log, node};
 ///
 /// To write one, read [`Body::log`] ([`Log::nodes`]), the metadata, [`Body::groups`], and of each group
 /// [`Group::pending_from`] and [`Group::consumers`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct StreamParts {
     log: Log,
     /// The id of the last node, or of its last entry.
     last: Option<StreamId>,
-    deep: bool,
     groups: Groups,
 }
 
@@ -97,11 +96,10 @@ impl std::fmt::Display for PartsError {
 impl std::error::Error for PartsError {}
 
 impl StreamParts {
-    /// Nothing yet. With `deep` every element of a node is checked, else only its head: then damage within is found, by a
-    /// panic, when somebody reads it.
+    /// Nothing yet.
     #[must_use]
-    pub fn new(deep: bool) -> Self {
-        StreamParts { log: Log::new(), last: None, deep, groups: Groups::new() }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Adds a node behind the others: the id of the node and its listpack.
@@ -115,7 +113,7 @@ impl StreamParts {
         if listpack::validate(listpack, false) && listpack::Iter::over(listpack).pos().is_none() {
             return Err(PartsError::EmptyNode);
         }
-        let checked = node::validate(first, listpack, self.deep).ok_or(PartsError::Listpack)?;
+        let checked = node::validate(first, listpack).ok_or(PartsError::Listpack)?;
         // Redis keeps nodes whose entries are all deleted, in rare cases; they tell nothing.
         if checked.live > 0 {
             let pack = Listpack::from_bytes(listpack).ok_or(PartsError::Memory)?;

@@ -42,7 +42,7 @@ fn pending_entries_move_between_consumers() {
 fn a_stream_is_built_from_its_parts() {
     let mut original = stream(1..251);
     original.delete(StreamId::new(7, 0));
-    let mut parts = StreamParts::new(true);
+    let mut parts = StreamParts::new();
     for (first, pack) in original.log().nodes() {
         parts.push_node(first, pack.as_bytes()).expect("a node");
     }
@@ -69,12 +69,12 @@ fn a_stream_is_built_from_its_parts() {
 fn parts_that_do_not_fit_are_refused() {
     let original = stream(1..150);
     let nodes: Vec<_> = original.log().nodes().map(|(id, pack)| (id, pack.as_bytes().to_vec())).collect();
-    let mut parts = StreamParts::new(true);
+    let mut parts = StreamParts::new();
     assert_eq!(parts.push_node(StreamId::new(1, 0), b"nonsense"), Err(PartsError::Listpack));
     parts.push_node(nodes[1].0, &nodes[1].1).expect("a node");
     assert_eq!(parts.push_node(nodes[0].0, &nodes[0].1), Err(PartsError::Order));
     assert_eq!(parts.build(149, original.last_id(), None).err(), Some(PartsError::Inconsistent));
-    let mut parts = StreamParts::new(false);
+    let mut parts = StreamParts::new();
     for (id, node) in &nodes {
         parts.push_node(*id, node).expect("a node");
     }
@@ -82,7 +82,7 @@ fn parts_that_do_not_fit_are_refused() {
     let mut group = GroupParts::new(StreamId::MIN, None);
     group.push_pending(StreamId::new(1, 0), 0, 1).expect("the first of this id");
     assert_eq!(group.push_pending(StreamId::new(1, 0), 0, 1), Err(PartsError::DuplicatePending));
-    assert_eq!(StreamParts::new(true).push_group(b"g", group), Err(PartsError::Unowned));
+    assert_eq!(StreamParts::new().push_group(b"g", group), Err(PartsError::Unowned));
 }
 
 #[test]
