@@ -6,7 +6,8 @@ use engine::Engine;
 use engine::config::EngineConfig;
 use engine::keyspace::{Incoming, ValueRef};
 use engine::time::UnixMs;
-use engine::types::{Hash, List, Set, Str, Value, Zset};
+use engine::types::stream::{Limits, Pending, StreamId};
+use engine::types::{Hash, List, Set, Str, Stream, Value, Zset};
 use persistence::dump::{self, PayloadError};
 use persistence::rdb::{Integrity, Item, Meta, RdbError, Reader, Writer, WriterOptions};
 use proptest::prelude::*;
@@ -19,7 +20,11 @@ enum Plain {
     Set(std::collections::BTreeSet<Vec<u8>>),
     Hash(std::collections::BTreeMap<Vec<u8>, Vec<u8>>),
     Zset(std::collections::BTreeMap<Vec<u8>, u64>),
+    Stream(std::collections::BTreeMap<u64, Vec<u8>>, Vec<PlainGroup>),
 }
+
+/// Name, entries read, pending entries: milliseconds, consumer, time and number of deliveries.
+type PlainGroup = (Vec<u8>, Option<u64>, Vec<(u64, Vec<u8>, i64, u64)>);
 
 impl Plain {
     fn build(&self, config: &EngineConfig) -> Value {
@@ -51,6 +56,24 @@ impl Plain {
                 }
                 Value::Zset(zset)
             }
+            Plain::Stream(entries, groups) => {
+                let mut stream = Stream::new();
+                for (ms, value) in entries {
+                    let limits = Limits { bytes: 400, entries: 10 };
+                    assert!(stream.append(StreamId::new(*ms, 0), &[b"field", value], limits));
+                }
+                for (name, entries_read, pending) in groups {
+                    stream.create_group(name, StreamId::MIN, *entries_read);
+                    let (group, _) = stream.group_mut(name).expect("just created");
+                    for (ms, consumer, delivered_at, deliveries) in pending {
+                        let consumer =
+                            group.find_consumer(consumer).unwrap_or_else(|| group.create_consumer(consumer, 3));
+                        let pending = Pending { consumer, delivered_at: *delivered_at, deliveries: *deliveries };
+                        group.assign(StreamId::new(*ms, 0), pending);
+                    }
+                }
+                Value::Stream(stream)
+            }
         }
     }
 
@@ -73,8 +96,21 @@ impl Plain {
                 zset.check_invariants();
                 Plain::Zset(zset.iter().map(|(m, s)| (m.to_vec(), s.to_bits())).collect())
             }
-            #[expect(unreachable_patterns, reason = "for types to come")]
-            _ => unreachable!("not generated"),
+            Value::Stream(stream) => {
+                // Whatever came in: a walk over all of it ends.
+                let entries = stream.log().range(StreamId::MIN, StreamId::MAX).map(|entry| {
+                    let values: Vec<u8> = entry.fields.flat_map(|(_, value)| value.to_vec()).collect();
+                    (entry.id.ms, values)
+                });
+                let groups = stream.groups().map(|(name, group)| {
+                    let pending = group.pending_from(StreamId::MIN).map(|(id, pending)| {
+                        let consumer = group.consumer(pending.consumer);
+                        (id.ms, consumer.name().to_vec(), pending.delivered_at, pending.deliveries)
+                    });
+                    (name.to_vec(), group.entries_read, pending.collect())
+                });
+                Plain::Stream(entries.collect(), groups.collect())
+            }
         }
     }
 }
@@ -96,6 +132,18 @@ fn score() -> impl Strategy<Value = u64> {
         .prop_map(|score| if score.is_nan() || score == 0.0 { 0.0f64 } else { score }.to_bits())
 }
 
+fn groups() -> impl Strategy<Value = Vec<PlainGroup>> {
+    let pending = prop::collection::btree_map(any::<u64>(), ("[a-c]", any::<i64>(), any::<u64>()), 0..9);
+    let group = (prop::option::of(0..u64::MAX >> 1), pending);
+    prop::collection::btree_map(text(), group, 0..3).prop_map(|groups| {
+        let plain = |(name, (read, pending)): (_, (_, std::collections::BTreeMap<_, (String, _, _)>))| {
+            let pending = pending.into_iter().map(|(ms, (name, at, count))| (ms, name.into_bytes(), at, count));
+            (name, read, pending.collect())
+        };
+        groups.into_iter().map(plain).collect()
+    })
+}
+
 fn plain() -> impl Strategy<Value = Plain> {
     let size = prop_oneof![1..6usize, 1..200usize];
     prop_oneof![
@@ -103,7 +151,9 @@ fn plain() -> impl Strategy<Value = Plain> {
         size.clone().prop_flat_map(|n| prop::collection::vec(text(), 1..=n)).prop_map(Plain::List),
         size.clone().prop_flat_map(|n| prop::collection::btree_set(text(), 1..=n)).prop_map(Plain::Set),
         size.clone().prop_flat_map(|n| prop::collection::btree_map(text(), text(), 1..=n)).prop_map(Plain::Hash),
-        size.prop_flat_map(|n| prop::collection::btree_map(text(), score(), 1..=n)).prop_map(Plain::Zset),
+        size.clone().prop_flat_map(|n| prop::collection::btree_map(text(), score(), 1..=n)).prop_map(Plain::Zset),
+        (size.prop_flat_map(|n| prop::collection::btree_map(1..u64::MAX, text(), 0..=n)), groups())
+            .prop_map(|(entries, groups)| Plain::Stream(entries, groups)),
     ]
 }
 
