@@ -1,6 +1,6 @@
 //! `cargo xtask generate`: COMPAT.md, from what a started server says about itself and from the ledger.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -42,8 +42,8 @@ pub(crate) fn run(args: &[String]) -> Verdict {
         None => place::build(Profile::Dev)?.server,
     };
     let peer = Peer::start(&server, &[], None)?;
-    let have = commands(&mut peer.client()?)?;
-    let text = compat(&have, &Ledger::load()?);
+    let mut client = peer.client()?;
+    let text = compat(&commands(&mut client)?, &histories(&mut client)?, &Ledger::load()?);
     let path = place::root().join("COMPAT.md");
     if std::fs::read_to_string(&path).is_ok_and(|old| old == text) {
         println!("COMPAT.md is up to date");
@@ -78,7 +78,72 @@ fn add(info: &Reply, names: &mut BTreeSet<String>) {
     }
 }
 
-fn compat(have: &BTreeSet<String>, ledger: &Ledger) -> String {
+/// When a command came, and what became of it since, by the versions of Redis or Valkey.
+#[derive(Default)]
+struct History {
+    since: String,
+    summary: String,
+    changes: Vec<(String, String)>,
+}
+
+/// What COMMAND DOCS tells of each command.
+fn histories(client: &mut Client) -> Result<BTreeMap<String, History>, Error> {
+    let Reply::Array(docs) = client.try_call(&["COMMAND", "DOCS"])? else {
+        fail!("COMMAND DOCS has no list as its reply")
+    };
+    let mut all = BTreeMap::new();
+    for entry in docs.chunks_exact(2) {
+        let mut history = History::default();
+        for field in entry[1].items().unwrap_or_default().chunks_exact(2) {
+            match field[0].text().as_deref() {
+                Some("since") => history.since = field[1].text().unwrap_or_default(),
+                Some("summary") => history.summary = field[1].text().unwrap_or_default(),
+                Some("history") => {
+                    let changes = field[1].items().unwrap_or_default().iter().filter_map(Reply::items);
+                    history.changes =
+                        changes.filter_map(|change| Some((change.first()?.text()?, change.get(1)?.text()?))).collect();
+                }
+                _ => {}
+            }
+        }
+        all.insert(entry[0].text().unwrap_or_default().to_lowercase(), history);
+    }
+    Ok(all)
+}
+
+/// Whether a change came after Redis 8.0, or with Valkey, whose versions count on their own.
+fn is_beyond(version: &str, change: &str) -> bool {
+    let mut numbers = version.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    version > (8, 0) || change.contains("Valkey")
+}
+
+fn beyond(out: &mut String, known: &BTreeSet<&str>, have: &BTreeSet<String>, histories: &BTreeMap<String, History>) {
+    let mut rows = Vec::new();
+    for name in have {
+        let none = History::default();
+        let history = histories.get(name).unwrap_or(&none);
+        let changes = history.changes.iter().filter(|(version, change)| is_beyond(version, change));
+        let changes: Vec<_> = changes.map(|(version, change)| (shown(name), version.clone(), change.clone())).collect();
+        if known.contains(name.as_str()) {
+            rows.extend(changes);
+        } else {
+            let notes = changes.into_iter().map(|(_, _, change)| format!(" {change}")).collect::<String>();
+            rows.push((shown(name), history.since.clone(), history.summary.clone() + &notes));
+        }
+    }
+    if rows.is_empty() {
+        return;
+    }
+    out.push_str(
+        "\n### Beyond Redis 8.0\n\nWhat later versions of Redis, or Valkey, have added.\n\n| command | since | what |\n|---|---|---|\n",
+    );
+    for (name, since, what) in rows {
+        let _ = writeln!(out, "| `{name}` | {since} | {} |", what.replace('|', "\\|"));
+    }
+}
+
+fn compat(have: &BTreeSet<String>, histories: &BTreeMap<String, History>, ledger: &Ledger) -> String {
     let mut out = String::from(
         "<!-- Written by `cargo xtask generate`; changes made here are lost. -->\n\n# Compatibility with Redis 8.0\n\n\
          ## Commands\n\nFrom the command table of a started server, subcommands included.\n\n\
@@ -96,11 +161,7 @@ fn compat(have: &BTreeSet<String>, ledger: &Ledger) -> String {
         let _ = writeln!(out, "| {group} | {here} | {total} | {} |", words.join(" "));
     }
     let _ = writeln!(out, "| **all** | **{done}** | **{all}** | |");
-    let own: Vec<String> =
-        have.iter().filter(|name| !known.contains(name.as_str())).map(|name| format!("`{}`", shown(name))).collect();
-    if !own.is_empty() {
-        let _ = writeln!(out, "\nBeyond Redis 8.0: {}.", own.join(" "));
-    }
+    beyond(&mut out, &known, have, histories);
     conformance(&mut out, ledger);
     out
 }
@@ -170,8 +231,18 @@ mod tests {
         let all = groups().into_iter().flat_map(|(_, names)| names).filter(|name| *name != "config|get");
         let mut have: BTreeSet<String> = all.map(str::to_owned).collect();
         have.insert("ours".to_owned());
-        let text = compat(&have, &Ledger::default());
+        let entry = |since: &str, changes: &[(&str, &str)]| History {
+            since: since.to_owned(),
+            summary: "Does it.".to_owned(),
+            changes: changes.iter().map(|&(version, change)| (version.to_owned(), change.to_owned())).collect(),
+        };
+        let histories = BTreeMap::from([
+            ("ours".to_owned(), entry("9.0.0", &[("9.0.0", "Of Valkey.")])),
+            ("set".to_owned(), entry("1.0.0", &[("6.0.0", "KEEPTTL."), ("8.4.0", "IFEQ.")])),
+        ]);
+        let text = compat(&have, &histories, &Ledger::default());
         assert!(text.contains("`CONFIG GET`") && !text.contains("`CONFIG SET`"));
-        assert!(text.contains("Beyond Redis 8.0: `OURS`."));
+        assert!(text.contains("| `OURS` | 9.0.0 | Does it. Of Valkey. |"));
+        assert!(text.contains("| `SET` | 8.4.0 | IFEQ. |") && !text.contains("KEEPTTL"));
     }
 }
