@@ -10,6 +10,8 @@ use tests::{Client, TestServer};
 const GOLDEN: &[(&str, &str)] = &[
     ("types-7.0.15", "d658ec6df2226603cd02bdae405f9acc38b96af5"),
     ("types-8.0.6", "d658ec6df2226603cd02bdae405f9acc38b96af5"),
+    ("streams-7.0.15", "909326df347fbcac755ffde2e2650730126c2218"),
+    ("streams-8.0.6", "909326df347fbcac755ffde2e2650730126c2218"),
     ("fields-8.0.6", "bc43c4098a982340b8f6c9f382a69bf7306d4a80"),
 ];
 
