@@ -23,6 +23,9 @@ const INTERVAL_INSTRUCTIONS: u32 = 100_000;
 /// Scripts after which the collector is pushed on: left to itself it waits until twice as much is taken.
 const STEP_SCRIPTS: u32 = 50;
 
+/// How often it is pushed then.
+const STEPS: u32 = 25;
+
 /// Which scripts a state is for.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Engine {
@@ -198,8 +201,12 @@ impl<H: Host> Vm<H> {
             return;
         }
         self.since_step.set(0);
-        // What fails here will be tried again.
-        let _ = self.lua.gc_step();
+        for _ in 0..STEPS {
+            // What fails here will be tried again.
+            if self.lua.gc_step().unwrap_or(true) {
+                break;
+            }
+        }
     }
 
     fn keep(&mut self, function: Function) -> Result<Script, ScriptError> {

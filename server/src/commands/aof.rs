@@ -29,7 +29,7 @@ fn bgrewriteaof(call: &mut Call<'_>, _: &mut Args<'_>) -> CmdResult {
     if server.rewrites_aof() {
         return Err(CommandError::Text("ERR Background append only file rewriting already in progress"));
     }
-    if server.child.is_some() || call.origin == Origin::Exec {
+    if server.child.is_some() || matches!(call.origin, Origin::Exec | Origin::Script) {
         // Whoever asks wants it now, whatever failed before.
         server.aof.rewrites.failures = 0;
         server.aof.rewrites.scheduled = true;
@@ -79,7 +79,7 @@ fn waitaof(call: &mut Call<'_>, args: &mut Args<'_>) -> CmdResult {
     }
     let written = call.server.clients.running(call.client).write_offset;
     let reached = i64::from(call.server.aof_reached(written));
-    if (reached >= local && replicas == 0) || matches!(call.origin, Origin::Exec | Origin::Loading) {
+    if (reached >= local && replicas == 0) || matches!(call.origin, Origin::Exec | Origin::Script | Origin::Loading) {
         call.out.array(2);
         call.out.integer(reached);
         call.out.integer(0);

@@ -189,7 +189,7 @@ fn loadaof(call: &mut Call<'_>, _: &[&[u8]]) -> CmdResult {
     }
     server.flush_aof(true);
     for db in 0..server.engine.dbs.len() {
-        server.break_watches_in(db, None);
+        server.break_watches_in(db);
         drop(server.engine.dbs[db].clear());
     }
     if let Err(failed) = server.load_aof(&mut Server::serve_others) {

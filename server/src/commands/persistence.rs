@@ -254,7 +254,7 @@ fn bgsave(call: &mut Call<'_>, args: &mut Args<'_>) -> CmdResult {
     if call.server.saves_in_background() {
         return Err(IN_PROGRESS);
     }
-    let in_unit = call.origin == Origin::Exec;
+    let in_unit = matches!(call.origin, Origin::Exec | Origin::Script);
     if call.server.child.is_some() || in_unit {
         if !schedule && !in_unit {
             return Err(CommandError::Text(

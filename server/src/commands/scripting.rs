@@ -355,6 +355,11 @@ impl Server {
     /// The reply, when it may not.
     pub fn script_may_start(&self, flags: ScriptFlags) -> Result<(), CommandError> {
         let writes = !flags.intersects(ScriptFlags::NO_WRITES.union(ScriptFlags::COMPATIBLE));
+        if writes && !flags.contains(ScriptFlags::ALLOW_OOM) && self.is_full() {
+            return Err(CommandError::Text(
+                "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'",
+            ));
+        }
         if writes && self.refuses_writes() {
             return Err(CommandError::Text(crate::exec::gates::MISCONF_TEXT));
         }

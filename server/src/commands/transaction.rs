@@ -16,7 +16,7 @@ const ALWAYS: Flags = Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(
 const MULTI: HostCommand = HostCommand {
     name: "multi",
     arity: Arity::Exactly(1),
-    flags: ALWAYS.and(Flags::FAST).and(Flags::NO_MULTI),
+    flags: ALWAYS.and(Flags::FAST).and(Flags::RUNS_IN_MULTI),
     group: Group::Transactions,
     since: "1.2.0",
     complexity: "O(1)",
@@ -26,7 +26,11 @@ const MULTI: HostCommand = HostCommand {
 };
 
 fn multi(call: &mut Call<'_>, _: &mut Args<'_>) -> CmdResult {
-    call.server.clients.running(call.client).transaction = Some(Box::default());
+    let client = call.server.clients.running(call.client);
+    if client.transaction.is_some() {
+        return Err(CommandError::Text("ERR MULTI calls can not be nested"));
+    }
+    client.transaction = Some(Box::default());
     call.out.ok();
     Ok(Outcome::Done)
 }
@@ -34,7 +38,7 @@ fn multi(call: &mut Call<'_>, _: &mut Args<'_>) -> CmdResult {
 const EXEC: HostCommand = HostCommand {
     name: "exec",
     arity: Arity::Exactly(1),
-    flags: ALWAYS.and(Flags::SKIP_SLOWLOG).and(Flags::RUNS_IN_MULTI),
+    flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::SKIP_SLOWLOG).and(Flags::RUNS_IN_MULTI),
     group: Group::Transactions,
     since: "1.2.0",
     complexity: "Depends on commands in the transaction",
@@ -70,7 +74,7 @@ fn discard(call: &mut Call<'_>, _: &mut Args<'_>) -> CmdResult {
 const WATCH: HostCommand = HostCommand {
     name: "watch",
     arity: Arity::AtLeast(2),
-    flags: ALWAYS.and(Flags::FAST).and(Flags::NO_MULTI),
+    flags: ALWAYS.and(Flags::FAST).and(Flags::RUNS_IN_MULTI),
     group: Group::Transactions,
     keys: &[KeySpec::range(1, -1, 1, KeyFlags::RO)],
     since: "2.2.0",
@@ -83,6 +87,9 @@ const WATCH: HostCommand = HostCommand {
 
 fn watch(call: &mut Call<'_>, args: &mut Args<'_>) -> CmdResult {
     let client = call.server.clients.running(call.client);
+    if client.transaction.is_some() {
+        return Err(CommandError::Text("ERR WATCH inside MULTI is not allowed"));
+    }
     let db = client.db as usize;
     // What is already known to fail need not watch more.
     if !client.watch_broken {

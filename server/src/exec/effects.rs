@@ -83,10 +83,10 @@ impl Server {
         }
         for &(a, b) in &effects.databases_changed {
             if a == b {
-                self.break_watches_in(a, None);
+                self.break_watches_in(a);
             } else {
-                self.break_watches_in(a, Some(b));
-                self.break_watches_in(b, Some(a));
+                self.break_watches_in(a);
+                self.break_watches_in(b);
             }
             self.blocked.signal_databases(a, b);
         }

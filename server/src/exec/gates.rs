@@ -16,6 +16,9 @@ const LOADING: CommandError = CommandError::Text("LOADING Redis is loading the d
 
 const MISCONF: CommandError = CommandError::Text(MISCONF_TEXT);
 
+/// The reply to what may take more memory when there is none.
+pub const OOM_TEXT: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+
 /// The same as text.
 pub const MISCONF_TEXT: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.";
 
@@ -41,8 +44,8 @@ pub enum Rejection {
     NotInMulti,
     /// A RESP2 subscriber may not run it; holds its full name.
     Subscribed(String),
-    /// A script takes its time.
-    Busy(CommandError),
+    /// The state of the server does not allow it now. Of EXEC, it ends the transaction.
+    NotNow(CommandError),
     /// Any other error.
     Error(CommandError),
 }
@@ -56,7 +59,7 @@ impl fmt::Display for Rejection {
                 f,
                 "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
             ),
-            Rejection::Error(error) | Rejection::Busy(error) => error.fmt(f),
+            Rejection::Error(error) | Rejection::NotNow(error) => error.fmt(f),
         }
     }
 }
@@ -94,12 +97,22 @@ impl Server {
         !self.snapshots.last_ok && self.config.stop_writes_on_bgsave_error && !self.config.save.0.is_empty()
     }
 
+    /// Whether memory is full and nothing may be evicted.
+    #[must_use]
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.config.maxmemory != 0
+            && self.config.maxmemory_policy == crate::config::value::MaxmemoryPolicy::NoEviction
+            && crate::sys::alloc::used_memory() as u64 > self.config.maxmemory
+    }
+
     /// Passes a request through the gates.
     #[inline]
     pub fn gate(&mut self, id: ClientId, command: usize, _argv: &[&[u8]]) -> Gate {
         let entry = self.registry.get(command);
         let flags = entry.command.flags;
         let refuses_writes = self.refuses_writes();
+        let is_full = self.is_full();
         let client = self.clients.running(id);
         if !client.authenticated && !flags.contains(Flags::NO_AUTH) {
             return Gate::Reject(Rejection::NoAuth);
@@ -117,17 +130,26 @@ impl Server {
         if let Some(busy) = self.scripting.busy()
             && !flags.contains(Flags::ALLOW_BUSY)
         {
-            return Gate::Reject(Rejection::Busy(crate::scripting::busy_error(busy.kind)));
+            return Gate::Reject(Rejection::NotNow(crate::scripting::busy_error(busy.kind)));
         }
         if self.loading.is_some() && !flags.contains(Flags::LOADING) {
             return Gate::Reject(Rejection::Error(LOADING));
+        }
+        if is_full {
+            let grows = flags.contains(Flags::DENYOOM)
+                || (flags.contains(Flags::RUNS_IN_MULTI)
+                    && client.transaction.as_ref().is_some_and(|transaction| transaction.grows)
+                    && !flags.contains(Flags::ALLOW_BUSY));
+            if grows {
+                return Gate::Reject(Rejection::NotNow(CommandError::Text(OOM_TEXT)));
+            }
         }
         if refuses_writes {
             let writes = flags.contains(Flags::WRITE)
                 || (flags.contains(Flags::RUNS_IN_MULTI)
                     && client.transaction.as_ref().is_some_and(|transaction| transaction.writes));
             if writes {
-                return Gate::Reject(Rejection::Error(MISCONF));
+                return Gate::Reject(Rejection::NotNow(MISCONF));
             }
         }
         if self.aof.write_error.is_some() || (flags.contains(Flags::WRITE) && self.aof.is_enabled()) {

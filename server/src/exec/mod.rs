@@ -198,7 +198,7 @@ impl Server {
 
     /// Writes the reply of a request that is not run, and spoils the transaction it was to be part of.
     fn reject(&mut self, id: ClientId, command: Option<usize>, rejection: &Rejection, out: &mut Vec<u8>) {
-        if let (Some(command), Rejection::Busy(error)) = (command, rejection)
+        if let (Some(command), Rejection::NotNow(error)) = (command, rejection)
             && self.clients.running(id).transaction.is_some()
             && self.registry.get(command).command.flags.contains(Flags::RUNS_IN_MULTI)
         {

@@ -19,6 +19,8 @@ pub struct Transaction {
     pub spoiled: bool,
     /// Something in it may write.
     pub writes: bool,
+    /// Something in it may take more memory.
+    pub grows: bool,
 }
 
 /// Who watches which key.
@@ -34,6 +36,7 @@ impl Server {
         if transaction.spoiled || client.watch_broken {
             return;
         }
+        transaction.grows |= flags.contains(Flags::DENYOOM);
         transaction.writes |= flags.intersects(Flags::WRITE.and(Flags::MAY_REPLICATE));
         transaction.queue.push(command, argv);
     }
@@ -52,7 +55,8 @@ impl Server {
         }
         watchers.push(id);
         let expired = self.engine.dbs[db].is_expired(key);
-        self.clients.running(id).watched.push(Watched { db, key: key.into(), expired });
+        let exists = !expired && self.engine.dbs[db].contains(key);
+        self.clients.running(id).watched.push(Watched { db, key: key.into(), expired, exists });
         self.refresh_interest();
     }
 
@@ -90,22 +94,17 @@ impl Server {
         }
     }
 
-    /// Breaks the transactions of those who watch a key that is there (or comes to be there) in the database:
-    /// it was emptied, or changed places with `other`.
-    pub fn break_watches_in(&mut self, db: usize, other: Option<usize>) {
-        let changed: Vec<_> = self
-            .watchers
-            .keys()
-            .filter(|(watched, key)| {
-                *watched == db
-                    && (self.engine.dbs[db].contains(key)
-                        || other.is_some_and(|other| self.engine.dbs[other].contains(key)))
-            })
-            .cloned()
-            .collect();
-        for (db, key) in changed {
-            for id in self.watchers.get(&(db, key)).into_iter().flatten() {
-                if let Some(client) = self.clients.get_mut(*id) {
+    /// Breaks the transactions of those who watch a key that was there, or is there now, in a database whose contents
+    /// changed as a whole: it was emptied, or changed places with another.
+    pub fn break_watches_in(&mut self, db: usize) {
+        let dbs = &self.engine.dbs;
+        let is_there = |key: &[u8]| dbs[db].contains(key) && !dbs[db].is_expired(key);
+        for ((_, key), watchers) in self.watchers.iter().filter(|((watched, _), _)| *watched == db) {
+            let there_now = is_there(key);
+            for &id in watchers {
+                let Some(client) = self.clients.get_mut(id) else { continue };
+                let was_there = || client.watched.iter().any(|one| one.exists && one.db == db && one.key == *key);
+                if there_now || was_there() {
                     client.watch_broken = true;
                 }
             }

@@ -133,6 +133,7 @@ impl Server {
             name: name.to_vec(),
             flags: ScriptFlags::empty(),
             read_only: true,
+            full: false,
             since: self.clock.stamp(),
             wrote: false,
             killed: false,

@@ -5,6 +5,7 @@
 pub mod libraries;
 
 use engine::command::Flags;
+use engine::ctx::TimeoutReply;
 use engine::error::CommandError;
 use resp::Protocol;
 use resp::writer::Writer;
@@ -17,7 +18,7 @@ use scripting::transaction::Queue;
 use scripting::vm::{Engine, LOAD_TIMEOUT, Vm};
 
 use crate::clock::Stamp;
-use crate::exec::gates::MISCONF_TEXT;
+use crate::exec::gates::{MISCONF_TEXT, OOM_TEXT};
 use crate::exec::{Call, Origin};
 use crate::server::Server;
 use crate::session::ClientId;
@@ -76,6 +77,8 @@ pub struct Running {
     pub flags: ScriptFlags,
     /// It may change nothing.
     pub read_only: bool,
+    /// Memory was full when it began.
+    pub full: bool,
     /// When it began.
     pub since: Stamp,
     /// It has changed something: it cannot be killed any more.
@@ -189,6 +192,7 @@ impl Server {
             name: start.name.to_vec(),
             flags: start.flags,
             read_only: start.read_only || start.flags.contains(ScriptFlags::NO_WRITES),
+            full: server.is_full(),
             since: server.clock.stamp(),
             wrote: false,
             killed: false,
@@ -257,6 +261,11 @@ impl Server {
         if running.read_only && flags.intersects(Flags::WRITE.and(Flags::MAY_REPLICATE)) {
             return Err("ERR Write commands are not allowed from read-only scripts.");
         }
+        // Once it has written, it may finish.
+        let may_grow = running.flags.contains(ScriptFlags::ALLOW_OOM) || running.wrote || !running.full;
+        if flags.contains(Flags::DENYOOM) && !may_grow {
+            return Err(OOM_TEXT);
+        }
         if flags.contains(Flags::WRITE) && self.refuses_writes() {
             return Err(MISCONF_TEXT);
         }
@@ -302,7 +311,14 @@ impl Host for Server {
         }
         let block = self.execute(id, Origin::Script, command, argv, out);
         self.engine.effects.interest.propagation = interest;
-        debug_assert!(block.is_none(), "nothing blocks inside a script");
+        // What would wait is answered as if its time had run out.
+        if let Some(on) = block {
+            let mut out = Writer::new(out, protocol);
+            match on.on_timeout {
+                TimeoutReply::NullArray => out.null_array(),
+                _ => out.null(),
+            }
+        }
         if (self.stats.dirty != dirty || flags.contains(Flags::WRITE))
             && let Some(running) = &mut self.scripting.running
         {

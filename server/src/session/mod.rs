@@ -82,6 +82,8 @@ pub struct Watched {
     pub key: Box<[u8]>,
     /// It had expired already when it was watched: its removal is no change.
     pub expired: bool,
+    /// It was there when it was watched, and had not expired.
+    pub exists: bool,
 }
 
 /// The name of the last command and its id: a client mostly repeats itself, so the table is seldom asked.
