@@ -234,7 +234,7 @@ impl Flags {
         self.union(other)
     }
 
-    /// The names COMMAND INFO shows, in its order.
+    /// The names COMMAND INFO shows, in its order; it keeps some flags to itself, as Redis does.
     pub const NAMES: &'static [(Flags, &'static str)] = &[
         (Flags::WRITE, "write"),
         (Flags::READONLY, "readonly"),
@@ -250,7 +250,6 @@ impl Flags {
         (Flags::ASKING, "asking"),
         (Flags::FAST, "fast"),
         (Flags::NO_AUTH, "no_auth"),
-        (Flags::MAY_REPLICATE, "may_replicate"),
         (Flags::NO_MULTI, "no_multi"),
         (Flags::NO_MANDATORY_KEYS, "no_mandatory_keys"),
         (Flags::ALLOW_BUSY, "allow_busy"),
