@@ -2,6 +2,7 @@
 
 pub mod aof;
 pub mod bio;
+pub mod check_aof;
 pub mod check_rdb;
 pub mod child;
 pub mod clock;

@@ -7,13 +7,16 @@ use server::config::Startup;
 use server::config::args::{self, Options};
 use server::config::parse::{LoadError, error_text};
 use server::sys::daemon::daemonize;
-use server::{check_rdb, log, oom, startup};
+use server::{check_aof, check_rdb, log, oom, startup};
 
 fn main() -> ExitCode {
     let words: Vec<Vec<u8>> = std::env::args_os().skip(1).map(OsStringExt::into_vec).collect();
     let program = std::env::args_os().next().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     if program.contains(check_rdb::NAME) {
         return if check_rdb::run(&program, &words) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    if program.contains(check_aof::NAME) {
+        return if check_aof::run(&program, &words) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let well = match Startup::parse(&words) {
         Startup::Run(options) => return run(&options),

@@ -46,6 +46,12 @@ pub fn key(out: &mut Vec<u8>, key: &[u8], value: ValueRef<'_>, deadline: Option<
                 for (field, value) in hash.iter() {
                     command.item(&[text(field, &mut ElemBuf::new()), text(value, &mut ElemBuf::new())]);
                 }
+                for stored in hash.iter_stored() {
+                    let Some(at) = stored.deadline else { continue };
+                    let (mut digits, mut field) = (itoa::Buffer::new(), ElemBuf::new());
+                    let words = [&b"HPEXPIREAT"[..], key, digits.format(at.0).as_bytes(), b"FIELDS", b"1"];
+                    encode(out, words.into_iter().chain([text(stored.field, &mut field)]).collect::<Vec<_>>().into_iter());
+                }
             } else if let Some(zset) = other.get::<Zset>() {
                 let mut command = Grouped::new(out, b"ZADD", key, 2, zset.len());
                 for (member, score) in zset.iter() {
@@ -212,6 +218,8 @@ mod tests {
             "XREADGROUP GROUP group someone COUNT 1 STREAMS stream >".to_owned(),
             "XGROUP CREATECONSUMER stream group nobody".to_owned(),
             "XGROUP CREATE empty group $ MKSTREAM".to_owned(),
+            "HSET fields a 1 b 2".to_owned(),
+            "HPEXPIRE fields 9000 FIELDS 1 b".to_owned(),
         ] {
             assert!(!run(&mut engine, &line).starts_with(b"-"), "{line}");
         }
@@ -248,6 +256,7 @@ mod tests {
             "XINFO GROUPS stream",
             "XPENDING stream group - + 10",
             "XINFO STREAM empty FULL",
+            "HPTTL fields FIELDS 2 a b",
             "DBSIZE",
         ] {
             assert_eq!(run(&mut again, line), run(&mut engine, line), "{line}");
