@@ -314,7 +314,7 @@ fn check_rdb(file: &mut File, path: &Path) -> Result<u64, Failed> {
         println!("RDB preamble of AOF file is not sane, aborting.");
         Failed
     };
-    let reader = rdb::Reader::sized(&mut *file, total, EngineConfig::default(), rdb::Integrity::Deep);
+    let reader = rdb::Reader::sized(&mut *file, total, EngineConfig::default(), rdb::Integrity::Full);
     let mut reader = reader.map_err(|error| broken(error, 0))?;
     let mut keys = 0_u64;
     loop {

@@ -50,7 +50,10 @@ pub fn key(out: &mut Vec<u8>, key: &[u8], value: ValueRef<'_>, deadline: Option<
                     let Some(at) = stored.deadline else { continue };
                     let (mut digits, mut field) = (itoa::Buffer::new(), ElemBuf::new());
                     let words = [&b"HPEXPIREAT"[..], key, digits.format(at.0).as_bytes(), b"FIELDS", b"1"];
-                    encode(out, words.into_iter().chain([text(stored.field, &mut field)]).collect::<Vec<_>>().into_iter());
+                    encode(
+                        out,
+                        words.into_iter().chain([text(stored.field, &mut field)]).collect::<Vec<_>>().into_iter(),
+                    );
                 }
             } else if let Some(zset) = other.get::<Zset>() {
                 let mut command = Grouped::new(out, b"ZADD", key, 2, zset.len());
