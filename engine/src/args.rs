@@ -95,6 +95,30 @@ impl<'a> Args<'a> {
         resp::number::parse_i64(self.next()?).ok_or(CommandError::NotInteger)
     }
 
+    /// The next argument as an integer whose negation is one, too: all but the least.
+    ///
+    /// # Errors
+    /// [`CommandError::NotInteger`], a text of its own for the least, or [`CommandError::Syntax`] when none is left.
+    pub fn i64_with_opposite(&mut self) -> Result<i64, CommandError> {
+        const RANGE: &str =
+            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
+        match self.i64()? {
+            i64::MIN => Err(CommandError::Text(RANGE)),
+            n => Ok(n),
+        }
+    }
+
+    /// The next argument as the number of a database, of which there are `count`.
+    ///
+    /// # Errors
+    /// [`CommandError::NotInteger`], a text of its own beyond 32 bits, [`CommandError::DbOutOfRange`], or
+    /// [`CommandError::Syntax`] when none is left.
+    pub fn database(&mut self, count: usize) -> Result<usize, CommandError> {
+        const RANGE: &str = "ERR value is out of range, value must between -2147483648 and 2147483647";
+        let n = i32::try_from(self.i64()?).map_err(|_| CommandError::Text(RANGE))?;
+        usize::try_from(n).ok().filter(|&n| n < count).ok_or(CommandError::DbOutOfRange)
+    }
+
     /// The next argument as an integer within `range`.
     ///
     /// # Errors

@@ -34,12 +34,7 @@ impl RandomCount {
     /// # Errors
     /// [`CommandError::NotInteger`], or a text of its own for the one number that has no opposite.
     pub fn parse(args: &mut Args<'_>) -> Result<Self, CommandError> {
-        let count = args.i64()?;
-        if count == i64::MIN {
-            return Err(CommandError::Text(
-                "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-            ));
-        }
+        let count = args.i64_with_opposite()?;
         let wanted = count.unsigned_abs() as usize;
         Ok(if count < 0 { RandomCount::Repeated(wanted) } else { RandomCount::Distinct(wanted) })
     }

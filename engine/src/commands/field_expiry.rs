@@ -433,6 +433,10 @@ fn hgetex(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     };
     ctx.out.array(fields.len());
     let before = hash.next_deadline();
+    if change != Change::None && matches!(*hash, Hash::Listpack(_)) {
+        // Even if no field is found, as in Redis.
+        hash.allow_deadlines();
+    }
     let mut done: Vec<&[u8]> = Vec::new();
     for &field in fields {
         reply_value(&mut ctx.out, Some(&hash), field, ctx.now);
@@ -558,7 +562,11 @@ impl<'a> SetEx<'a> {
                 }
             };
         }
-        let count = args.next().map_err(|_| wrong_arity())?;
+        // The number and one pair, before anybody looks at the number.
+        if args.left() < 3 {
+            return Err(wrong_arity());
+        }
+        let count = args.next()?;
         let words = args.take_rest();
         let bad_count = CommandError::Text("ERR invalid number of fields");
         let count =
@@ -713,6 +721,7 @@ mod tests {
             HGETEX h PERSIST EX 1 FIELDS 1 a  => -ERR Mandatory argument FIELDS is missing or not at the right position
             HSETEX h FIELDS 2 a b c           => -ERR wrong number of arguments for 'hsetex' command
             HSETEX h FIELDS 0 a b             => -ERR invalid number of fields
+            HSETEX h FNX FIELDS x a           => -ERR wrong number of arguments for 'hsetex' command
             HSETEX h FNX FXX FIELDS 1 a b     => -ERR Only one of FXX or FNX arguments can be specified
             HSETEX h EX 5 KEEPTTL FIELDS 1 a b => -ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified
             HSETEX h EX 5 7 FIELDS 1          => -ERR unknown argument: 7
@@ -760,6 +769,11 @@ mod tests {
               > HDEL h n
               > nothing
             HGETEX none EX 10 FIELDS 2 a b    => [nil, nil]
+            HSET h a 1                        => :1
+            HGETEX h FIELDS 1 b               => [nil]
+            OBJECT ENCODING h                 => "listpack"
+            HGETEX h PERSIST FIELDS 1 b       => [nil]
+            OBJECT ENCODING h                 => "listpackex"
             "#,
         );
     }

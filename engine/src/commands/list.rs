@@ -492,7 +492,7 @@ const LREM: Command = Command {
 fn lrem(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let key = args.next()?;
     // The least integer has no positive counterpart.
-    let count = args.i64_in(-i64::MAX..=i64::MAX, CommandError::NotInteger)?;
+    let count = args.i64_with_opposite()?;
     let element = args.next()?;
     let Some(mut list) = ctx.db.write::<List>(key)? else {
         ctx.out.integer(0);
@@ -540,12 +540,7 @@ fn lpos(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let (mut rank, mut count, mut compare_max) = (FIRST, None, 0);
     while !args.is_done() {
         if args.keyword("RANK") {
-            let n = args.i64_in(
-                -i64::MAX..=i64::MAX,
-                CommandError::Text(
-                    "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-                ),
-            )?;
+            let n = args.i64_with_opposite()?;
             rank = NonZeroI64::new(n).ok_or(CommandError::Text(
                 "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list",
             ))?;

@@ -318,8 +318,7 @@ fn copy(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         if args.keyword("REPLACE") {
             replace = true;
         } else if args.keyword("DB") {
-            let n = args.i64()?;
-            index = usize::try_from(n).ok().filter(|&n| n < ctx.others.count()).ok_or(CommandError::DbOutOfRange)?;
+            index = args.database(ctx.others.count())?;
         } else {
             return Err(CommandError::Syntax);
         }
@@ -367,8 +366,7 @@ const MOVE: Command = Command {
 };
 
 fn move_key(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let (key, index) = (args.next()?, args.i64()?);
-    let index = usize::try_from(index).ok().filter(|&n| n < ctx.others.count()).ok_or(CommandError::DbOutOfRange)?;
+    let (key, index) = (args.next()?, args.database(ctx.others.count())?);
     let here = ctx.effects.db();
     if index == here {
         return Err(SAME_OBJECT);

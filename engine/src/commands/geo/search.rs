@@ -225,6 +225,8 @@ pub(super) const GEOSEARCHSTORE: Command = Command {
     ..Command::BASE
 };
 
+const NO_MEMBER: CommandError = CommandError::Text("ERR could not decode requested zset member");
+
 /// Which of the older commands it is.
 #[derive(Copy, Clone, PartialEq, Eq)]
 enum From {
@@ -381,15 +383,37 @@ fn length(args: &mut Args<'_>, otherwise: &'static str) -> Result<f64, CommandEr
     resp::number::parse_f64(args.next()?).ok_or(CommandError::Text(otherwise))
 }
 
+/// Reads the member that is the centre. One that the key does not have is an error before any that follows.
+fn member<'a>(ctx: &Ctx<'_>, key: &[u8], args: &mut Args<'a>) -> Result<Centre<'a>, CommandError> {
+    let name = args.next()?;
+    if let Some(ValueRef::Other(value)) = ctx.db.look(key)
+        && value.get::<Zset>().is_some_and(|zset| zset.score(name).is_none())
+    {
+        return Err(NO_MEMBER);
+    }
+    Ok(Centre::Member(name))
+}
+
 fn georadius(ctx: &mut Ctx<'_>, args: &mut Args<'_>, from: From, may: May) -> CmdResult {
     let mut search = Search::new(args.next()?, "georadiusstore");
     // A wrong type counts more than wrong arguments.
     ctx.db.read::<Zset>(search.key)?;
-    search.centre = Some(match from {
-        From::Place => Centre::At(position(args)?),
-        From::Member => Centre::Member(args.next()?),
-    });
-    search.radius(args)?;
+    match from {
+        From::Place => {
+            search.centre = Some(Centre::At(position(args)?));
+            search.radius(args)?;
+        }
+        From::Member => {
+            search.centre = Some(member(ctx, search.key, args)?);
+            if ctx.db.look(search.key).is_some() {
+                search.radius(args)?;
+            } else {
+                // Without a key nobody looks at radius and unit, as in Redis.
+                args.take(2)?;
+                search.shape = Some(Shape::Circle { radius: 0.0 });
+            }
+        }
+    }
     while !args.is_done() {
         if search.option(args)? {
         } else if may == May::Store && args.left() > 1 && args.keyword("STORE") {
@@ -417,7 +441,7 @@ fn geosearch<'a>(ctx: &mut Ctx<'_>, args: &mut Args<'a>, key: &'a [u8], target: 
     while !args.is_done() {
         if search.option(args)? {
         } else if search.centre.is_none() && args.left() > 1 && args.keyword("FROMMEMBER") {
-            search.centre = Some(Centre::Member(args.next()?));
+            search.centre = Some(member(ctx, key, args)?);
         } else if search.centre.is_none() && args.left() > 2 && args.keyword("FROMLONLAT") {
             search.centre = Some(Centre::At(position(args)?));
         } else if search.shape.is_none() && args.left() > 2 && args.keyword("BYRADIUS") {
@@ -479,9 +503,7 @@ fn run(ctx: &mut Ctx<'_>, search: &Search<'_>) -> CmdResult {
 fn find<'z>(zset: &'z Zset, search: &Search<'_>) -> Result<Vec<Hit<'z>>, CommandError> {
     let centre = match search.centre {
         Some(Centre::At(at)) => at,
-        Some(Centre::Member(name)) => Position::of_score(
-            zset.score(name).ok_or(CommandError::Text("ERR could not decode requested zset member"))?,
-        ),
+        Some(Centre::Member(name)) => Position::of_score(zset.score(name).ok_or(NO_MEMBER)?),
         None => return Err(CommandError::Syntax),
     };
     let shape = search.shape.as_ref().ok_or(CommandError::Syntax)?;

@@ -77,6 +77,11 @@ fn searching() {
         GEOSEARCH g FROMMEMBER Palermo BYRADIUS inf m => ["Palermo", "Catania"]
         GEOSEARCH g FROMMEMBER none BYRADIUS 1 km => -ERR could not decode requested zset member
         GEOSEARCH none FROMMEMBER none BYRADIUS 1 km => []
+        GEOSEARCH g FROMMEMBER none BYRADIUS x y => -ERR could not decode requested zset member
+        GEOSEARCH none FROMMEMBER none BYRADIUS x y => -ERR need numeric radius
+        GEORADIUSBYMEMBER g none x km => -ERR could not decode requested zset member
+        GEORADIUSBYMEMBER none none x y => []
+        GEORADIUSBYMEMBER none none x y COUNT 0 => -ERR COUNT must be > 0
         GEORADIUS g 15 37 200 KM WITHDIST => [["Palermo", "190.4424"], ["Catania", "56.4413"]]
         GEORADIUS_RO g 15 37 200 km ASC => ["Catania", "Palermo"]
         GEORADIUSBYMEMBER g Palermo 200 km => ["Palermo", "Catania"]
