@@ -1,4 +1,8 @@
-//! `cargo xtask diff`: the same lines on a reference server and on ours, both printed, differences marked.
+//! `cargo xtask diff`: the same lines on a reference server and on ours, both printed, differences marked. With `--fuzz` the lines
+//! are random.
+
+mod fuzz;
+mod requests;
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -19,6 +23,12 @@ are read from standard input. Empty lines and lines with # are skipped.
   --server PATH      our server (else built)
   --debug            build the debug profile
   --only             print only what differs
+  --fuzz             random requests, valid and not, until the time is over; a difference is shown as the shortest
+                     sequence of requests that shows it
+  --seconds N        how long (60)
+  --family GROUP     only commands of this group: string, list, set, sorted-set, hash, generic, bitmap, hyperloglog, geo, stream
+  --protocol 2|3     only this protocol
+  --seed N           where to begin (the time)
 Exit code 0 when all replies are the same, 1 when some differ.";
 
 /// The task.
@@ -27,7 +37,9 @@ pub(crate) fn run(args: &[String]) -> Verdict {
     let mut lines: Vec<String> = Vec::new();
     let mut given = false;
     let (mut reference, mut server): (Option<PathBuf>, Option<PathBuf>) = (None, None);
-    let (mut only, mut profile) = (false, Profile::Release);
+    let (mut only, mut profile, mut fuzz) = (false, Profile::Release, false);
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    let mut options = fuzz::Options { seconds: 60, family: None, protocol: None, seed: since_epoch.as_millis() as u64 };
     let mut parser = lexopt::Parser::from_args(args);
     while let Some(arg) = parser.next()? {
         match arg {
@@ -40,6 +52,11 @@ pub(crate) fn run(args: &[String]) -> Verdict {
             Long("server") => server = Some(parser.value()?.into()),
             Long("debug") => profile = Profile::Dev,
             Long("only") => only = true,
+            Long("fuzz") => fuzz = true,
+            Long("seconds") => options.seconds = parser.value()?.parse()?,
+            Long("family") => options.family = Some(parser.value()?.string()?),
+            Long("protocol") => options.protocol = Some(parser.value()?.parse()?),
+            Long("seed") => options.seed = parser.value()?.parse()?,
             Long("help") | Short('h') => {
                 println!("{USAGE}");
                 return Ok(true);
@@ -51,7 +68,7 @@ pub(crate) fn run(args: &[String]) -> Verdict {
             other => return Err(other.unexpected().into()),
         }
     }
-    if !given {
+    if !given && !fuzz {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text)?;
         lines.extend(text.lines().map(str::to_owned));
@@ -61,7 +78,12 @@ pub(crate) fn run(args: &[String]) -> Verdict {
         Some(path) => std::fs::canonicalize(path)?,
         None => place::build(profile)?.server,
     };
-    let theirs = Peer::start(&peer::reference(reference.as_deref())?, &[], None)?;
+    let reference = peer::reference(reference.as_deref())?;
+    if fuzz {
+        let args = ["--enable-debug-command", "local"];
+        return fuzz::run(&Peer::start(&reference, &args, None)?, &Peer::start(&server, &args, None)?, &options);
+    }
+    let theirs = Peer::start(&reference, &[], None)?;
     let ours = Peer::start(&server, &[], None)?;
     let different = compare(&lines, &mut theirs.client()?, &mut ours.client()?, only)?;
     println!("{} lines, {different} with different replies", lines.len());
