@@ -106,6 +106,10 @@ impl Server {
         if self.loading.is_some() {
             // The data are not whole: nobody changes or saves them.
             self.clients_cron();
+            if !self.migrations.is_empty() {
+                let now = self.clock.now();
+                self.migrations.close_idle(now);
+            }
             return;
         }
         self.shut_down_if_asked();

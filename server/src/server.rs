@@ -117,6 +117,8 @@ pub struct Server {
     pub cron: crate::cron::Cron,
     /// DEBUG switches.
     pub debug: crate::cron::DebugSwitches,
+    /// Connections to other servers, for MIGRATE.
+    pub migrations: crate::commands::migrate::Connections,
     /// Slow commands.
     pub slowlog: crate::slowlog::SlowLog,
     /// Latency events.
@@ -196,6 +198,7 @@ impl Server {
             stop: None,
             cron: crate::cron::Cron::default(),
             debug: crate::cron::DebugSwitches::default(),
+            migrations: crate::commands::migrate::Connections::default(),
             slowlog: crate::slowlog::SlowLog::default(),
             latency: crate::latency::LatencyMonitor::default(),
             scripting: crate::scripting::Scripting::default(),

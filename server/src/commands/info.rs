@@ -222,6 +222,7 @@ fn fill_stats(server: &Server, snapshot: &mut Snapshot) {
         instantaneous_output_kbps: kilo(cron.bytes_out.per_second()),
         rejected_connections: stats.rejected_connections,
         expired_keys: server.engine.expired_keys,
+        migrate_cached_sockets: server.migrations.len(),
         expired_subkeys: server.engine.expired_fields,
         expired_time_cap_reached_count: stats.expire_time_cap_reached,
         expire_cycle_cpu_milliseconds: stats.expire_us / 1000,

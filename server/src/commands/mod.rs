@@ -10,6 +10,7 @@ pub mod info;
 pub mod introspection;
 pub mod latency;
 pub mod memory;
+pub mod migrate;
 pub mod persistence;
 pub mod pubsub;
 pub mod scripting;
@@ -45,6 +46,7 @@ const FAMILIES: &[&[&HostCommand]] = &[
     config::COMMANDS,
     debug::COMMANDS,
     memory::COMMANDS,
+    migrate::COMMANDS,
     persistence::COMMANDS,
     scripting::COMMANDS,
     functions::COMMANDS,

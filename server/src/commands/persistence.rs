@@ -37,7 +37,7 @@ const DUMP: HostCommand = HostCommand {
 };
 
 /// Runs `work` on the data of the client's database.
-fn on_data<R>(call: &mut Call<'_>, work: impl FnOnce(&mut Ctx<'_>) -> R) -> R {
+pub(super) fn on_data<R>(call: &mut Call<'_>, work: impl FnOnce(&mut Ctx<'_>) -> R) -> R {
     let db = call.server.clients.running(call.client).db as usize;
     let mut unused = Vec::new();
     let out = Writer::new(&mut unused, call.out.protocol());
