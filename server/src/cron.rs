@@ -106,10 +106,6 @@ impl Server {
         if self.loading.is_some() {
             // The data are not whole: nobody changes or saves them.
             self.clients_cron();
-            if !self.migrations.is_empty() {
-                let now = self.clock.now();
-                self.migrations.close_idle(now);
-            }
             return;
         }
         self.shut_down_if_asked();
@@ -121,6 +117,10 @@ impl Server {
         self.stats.expire_us += self.clock.micros(start, self.clock.stamp());
         self.rehash_cycle(Duration::from_millis(1));
         self.clients_cron();
+        if !self.migrations.is_empty() {
+            let now = self.clock.now();
+            self.migrations.close_idle(now);
+        }
         if self.cron.runs.is_multiple_of(50) {
             self.pool.trim();
         }
