@@ -31,6 +31,9 @@ use crate::time::UnixMs;
 use crate::types::zset::Order;
 use crate::types::{Hash, Kind, List, Set, Zset};
 
+/// A field of a hash and its value.
+pub type HashEntry = (Vec<u8>, Vec<u8>);
+
 /// A database at one moment: what [`Engine::direct`] returns.
 ///
 /// After each call [`Engine::effects`] holds what it caused, save commands to propagate: there was none.
@@ -202,7 +205,7 @@ impl Direct<'_> {
     }
 
     /// All fields with their values, in no order: HGETALL.
-    pub fn hash_entries(&mut self, key: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, CommandError> {
+    pub fn hash_entries(&mut self, key: &[u8]) -> Result<Vec<HashEntry>, CommandError> {
         self.with(|ctx| {
             let mut entries = Vec::new();
             if let Some(hash) = ctx.db.read::<Hash>(key)? {
