@@ -167,6 +167,12 @@ fn endless_scripts_end() {
 
 #[test]
 fn memory_and_the_stack_have_limits() {
+    // As much stack as a process gives its first thread: without optimisation frames are large.
+    let thread = std::thread::Builder::new().stack_size(8 << 20).spawn(check_limits).unwrap();
+    thread.join().unwrap();
+}
+
+fn check_limits() {
     for (body, error) in [
         ("return string.rep('x', 2^40)", "resulting string too large"),
         ("local s = string.rep('x', 1e8) local t = {} for i = 1, 100 do t[i] = s .. i end", "not enough memory"),

@@ -226,11 +226,12 @@ impl Check {
         } else if open {
             println!("0x{position:16x}: Reached EOF before reading EXEC for MULTI");
         }
-        if let Task::TruncateTo(limit) = self.task {
-            if end.is_none() && !open {
-                println!("Truncate nothing in AOF {name} to timestamp {limit}");
-                return Ok(Verdict::Valid);
-            }
+        if let Task::TruncateTo(limit) = self.task
+            && end.is_none()
+            && !open
+        {
+            println!("Truncate nothing in AOF {name} to timestamp {limit}");
+            return Ok(Verdict::Valid);
         }
         let left = size - whole;
         println!(

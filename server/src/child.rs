@@ -168,7 +168,7 @@ fn private_dirty_bytes() -> u64 {
 
 impl Server {
     /// Forks. The child runs `work`, which tells whether it went well, and ends; the parent goes on at once, and will call
-    /// [`Server::child_ended`] when it has seen the end.
+    /// `Server::child_ended` when it has seen the end.
     ///
     /// # Errors
     /// There can be no child; the reason is in the log.

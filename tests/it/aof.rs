@@ -23,24 +23,27 @@ impl Dice {
 }
 
 fn start(dir: &Path) -> Child {
-    let log = std::fs::File::options().append(true).create(true).open(dir.join("log")).unwrap();
+    let log = std::fs::File::options().append(true).create(true).open(dir.join("log")).expect("the folder is ours");
     Command::new(binary())
         .current_dir(dir)
         .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
+        .stdout(log.try_clone().expect("a handle more"))
         .stderr(log)
         .args(["--port", "0", "--save", "", "--unixsocket", "s", "--appendonly", "yes", "--appendfsync", "always"])
         // Rewrites come often, so that crashes hit them too.
         .args(["--auto-aof-rewrite-percentage", "50", "--auto-aof-rewrite-min-size", "20kb"])
         .spawn()
-        .unwrap()
+        .expect("the server was built")
 }
 
 fn connect(dir: &Path, child: &mut Child) -> Client {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(30) {
-        if let Some(status) = child.try_wait().unwrap() {
-            panic!("the server does not start ({status}):\n{}", std::fs::read_to_string(dir.join("log")).unwrap());
+        if let Some(status) = child.try_wait().expect("it is our child") {
+            panic!(
+                "the server does not start ({status}):\n{}",
+                std::fs::read_to_string(dir.join("log")).expect("there is a log")
+            );
         }
         if let Ok(mut client) = Client::connect_unix(&dir.join("s"))
             && client.try_call(&["PING"]).is_ok_and(|reply| reply == Reply::Simple("PONG".to_owned()))

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Lengths take 1, 2, 5 or 9 bytes; strings are bytes, a number, or LZF. What holds several elements has one type for
-//! each of its encodings ([`format`]). Versions 1 to 12 are read, and Valkey's 80; 12 is written.
+//! each of its encodings ([`mod@self::format`]). Versions 1 to 12 are read, and Valkey's 80; 12 is written.
 
 pub mod check;
 mod error;
