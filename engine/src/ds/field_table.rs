@@ -1,7 +1,7 @@
 //! The table behind a big hash some of whose fields have deadlines.
 //!
 //! The deadline lies in the field itself ([`Field`]); which fields are due is found as for keys, by the earliest deadline of each
-//! group of neighbouring positions ([`Deadlines`]).
+//! group of neighbouring positions (`Deadlines`).
 
 use super::deadlines::Deadlines;
 use super::element::{Field, FieldRef, fields_memory};

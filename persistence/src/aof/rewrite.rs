@@ -27,6 +27,11 @@ pub fn select(out: &mut Vec<u8>, db: usize) {
     encode(out, [&b"SELECT"[..], itoa::Buffer::new().format(db).as_bytes()].into_iter());
 }
 
+/// Appends the command that loads a library of functions.
+pub fn function(out: &mut Vec<u8>, code: &[u8]) {
+    encode(out, [&b"FUNCTION"[..], b"LOAD", code].into_iter());
+}
+
 /// Appends the commands that make a key.
 pub fn key(out: &mut Vec<u8>, key: &[u8], value: ValueRef<'_>, deadline: Option<UnixMs>) {
     match value {

@@ -179,6 +179,9 @@ impl Server {
         if self.config.aof_timestamp_enabled {
             encode_timestamp(&mut buffer, self.clock.now().secs());
         }
+        for library in self.scripting.libraries.iter() {
+            rewrite::function(&mut buffer, &library.code);
+        }
         let (delay, mut keys) = (self.config.rdb_key_save_delay, 0);
         for (index, db) in self.engine.dbs.iter().enumerate().filter(|(_, db)| !db.is_empty()) {
             rewrite::select(&mut buffer, index);
