@@ -247,8 +247,13 @@ proptest! {
         }
         let integrity = if full { Integrity::Full } else { Integrity::Structure };
         let used = dump::restore(&payload, &config, integrity, false, |value| {
-            let plain = Plain::of(value.into_value());
-            drop(plain);
+            let value = value.into_value();
+            if full {
+                drop(Plain::of(value));
+            } else {
+                // Its order may be wrong, which nothing that walks over it minds.
+                dump::dump((&value).into(), true).unwrap();
+            }
         });
         prop_assert!(!matches!(used, Err(PayloadError::Footer)));
     }

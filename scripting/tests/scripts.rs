@@ -65,6 +65,10 @@ fn run(body: &str) -> String {
 
 #[test]
 fn values_become_replies() {
+    on_a_large_stack(check_replies);
+}
+
+fn check_replies() {
     for (body, reply) in [
         ("return 3.99", ":3|"),
         ("return 'x'", "$1|x|"),
@@ -167,9 +171,15 @@ fn endless_scripts_end() {
 
 #[test]
 fn memory_and_the_stack_have_limits() {
-    // As much stack as a process gives its first thread: without optimisation frames are large.
-    let thread = std::thread::Builder::new().stack_size(8 << 20).spawn(check_limits).unwrap();
-    thread.join().unwrap();
+    on_a_large_stack(check_limits);
+}
+
+/// As much stack as a process gives its first thread: without optimisation frames are large.
+fn on_a_large_stack(check: fn()) {
+    let thread = std::thread::Builder::new().stack_size(8 << 20).spawn(check).expect("a thread starts");
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
 }
 
 fn check_limits() {

@@ -143,7 +143,7 @@ fn restore(call: &mut Call<'_>, args: &mut Args<'_>) -> CmdResult {
     let options = Restore::parse(args)?;
     let integrity = match call.server.config.sanitize_dump_payload {
         SanitizePayload::No => Integrity::Structure,
-        SanitizePayload::Yes | SanitizePayload::Clients | SanitizePayload::Unset => Integrity::Full,
+        SanitizePayload::Yes | SanitizePayload::Clients => Integrity::Full,
     };
     let check = !call.server.debug.skips_checksum;
     let lazy = call.server.engine.config.lazy_server_del;

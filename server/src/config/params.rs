@@ -490,7 +490,7 @@ parameters! {
     /// Bytes loaded between two looks at the clients.
     "loading-process-events-interval-bytes" => loading_process_events_interval_bytes: u64 = 512 << 10, int(1024, I32), [HIDDEN];
     /// Whose payloads are examined in depth.
-    "sanitize-dump-payload" => sanitize_dump_payload: SanitizePayload = SanitizePayload::Unset, PLAIN, [];
+    "sanitize-dump-payload" => sanitize_dump_payload: SanitizePayload = SanitizePayload::Clients, PLAIN, [];
 
     // Append-only file.
 

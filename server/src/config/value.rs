@@ -881,8 +881,6 @@ choices! {
         Yes = "yes",
         /// Those of clients; neither the primary's nor those of files.
         Clients = "clients",
-        /// Nobody has said: shown as the default of Redis, and taken as `clients`, whose payloads may be anything.
-        Unset = "no",
     }
 }
 

@@ -246,7 +246,7 @@ impl Server {
     fn file_integrity(&self) -> Integrity {
         match self.config.sanitize_dump_payload {
             SanitizePayload::Yes => Integrity::Full,
-            SanitizePayload::No | SanitizePayload::Clients | SanitizePayload::Unset => Integrity::Structure,
+            SanitizePayload::No | SanitizePayload::Clients => Integrity::Structure,
         }
     }
 }
