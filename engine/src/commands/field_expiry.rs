@@ -169,7 +169,7 @@ fn expire(ctx: &mut Ctx<'_>, args: &mut Args<'_>, unit: TimeUnit, from: From, na
     let fields = counted_fields_or(args, bad_count)?;
     ctx.out.array(fields.len());
     // A moment that is over removes the fields, unless somebody else decides what expires: on a replica, or while loading.
-    let deletes = moment <= ctx.now && ctx.db.removes_expired;
+    let deletes = moment <= ctx.now && ctx.db.decides_expiry();
     let Some(mut hash) = ctx.db.write::<Hash>(key)? else {
         fields.iter().for_each(|_| ctx.out.integer(NO_FIELD));
         return Ok(Outcome::Done);
@@ -326,6 +326,7 @@ fn persist(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     ctx.db.write::<Hash>(key)?;
     let fields = counted_fields(args)?;
     ctx.out.array(fields.len());
+    let replayed = ctx.db.is_replayed();
     let Some(mut hash) = ctx.db.write::<Hash>(key)? else {
         fields.iter().for_each(|_| ctx.out.integer(NO_FIELD));
         return Ok(Outcome::Done);
@@ -336,7 +337,7 @@ fn persist(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         ctx.out.integer(match hash.deadline(field) {
             None => NO_FIELD,
             Some(None) => NO_DEADLINE,
-            Some(Some(at)) if at < ctx.now => NO_FIELD,
+            Some(Some(at)) if at < ctx.now && !replayed => NO_FIELD,
             Some(Some(_)) => {
                 hash.set_deadline(field, None);
                 done += 1;
@@ -426,7 +427,7 @@ fn hgetex(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     if ctx.db.fields_are_due() {
         ctx.db.expire_fields(key, fields, Emptied::Remove);
     }
-    let decides = ctx.db.removes_expired;
+    let decides = ctx.db.decides_expiry();
     let Some(mut hash) = ctx.db.write::<Hash>(key)? else {
         reply_no_fields(ctx, fields);
         return Ok(Outcome::Done);
@@ -600,7 +601,7 @@ fn hsetex(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
             return Ok(Outcome::Done);
         }
     }
-    let decides = ctx.db.removes_expired;
+    let decides = ctx.db.decides_expiry();
     let mut hash = ctx.db.write_or_create::<Hash>(key)?;
     let before = hash.next_deadline();
     hash.prepare(pairs.as_flattened().iter().copied(), ctx.config);
@@ -644,7 +645,10 @@ fn hsetex(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 
 #[cfg(test)]
 mod tests {
+    use crate::Engine;
+    use crate::config::EngineConfig;
     use crate::testing::{Scenario, check};
+    use crate::time::UnixMs;
 
     #[test]
     fn deadlines_are_set_shown_and_removed() {
@@ -691,6 +695,29 @@ mod tests {
             HPERSIST h FIELDS 1 a             => [:-2]
             "#,
         );
+    }
+
+    /// A field that lived when it was made persistent lives after a replay, however late that is.
+    #[test]
+    fn what_is_replayed_was_not_over() {
+        let mut engine = Engine::new(EngineConfig::default(), 1);
+        engine.dbs[0].replay(true);
+        let mut out = Vec::new();
+        for line in [
+            "HSETEX h PXAT 1000 FIELDS 2 a 1 b 2",
+            "HPEXPIREAT h 2000 FIELDS 1 b",
+            "HINCRBY h a 1",
+            "HPERSIST h FIELDS 1 a",
+            "HPERSIST h FIELDS 1 a",
+        ] {
+            let argv: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+            engine.execute(&argv, UnixMs(1_000_000), &mut out);
+        }
+        assert_eq!(String::from_utf8_lossy(&out), ":1\r\n*1\r\n:1\r\n:2\r\n*1\r\n:1\r\n*1\r\n:-1\r\n");
+        engine.dbs[0].replay(false);
+        out.clear();
+        engine.execute(&[b"HGETALL", b"h"], UnixMs(1_000_000), &mut out);
+        assert_eq!(String::from_utf8_lossy(&out), "*2\r\n$1\r\na\r\n$1\r\n2\r\n");
     }
 
     #[test]

@@ -430,6 +430,12 @@ impl Db {
         self.keeps_expired
     }
 
+    /// Whether what is over goes at once. On a replica the primary decides; what is replayed was not over when it ran.
+    #[must_use]
+    pub fn decides_expiry(&self) -> bool {
+        self.removes_expired && !self.keeps_expired
+    }
+
     /// How the access clocks of keys are kept. Clocks that were written in the other way are not converted, as in Redis.
     #[inline]
     pub fn set_access_clock(&mut self, access: AccessClock) {
@@ -1059,7 +1065,7 @@ impl Db {
     #[inline]
     #[must_use]
     pub fn fields_are_due(&self) -> bool {
-        self.removes_expired && self.field_deadlines.next().is_some_and(|at| at < self.now.0)
+        self.removes_expired && self.field_deadlines.next().is_some_and(|at| at < self.passed)
     }
 
     /// The earliest deadline of a field of the hash at `key` was `before` and is `after` now. Whoever changes a hash says so.
@@ -1104,7 +1110,7 @@ impl Db {
         take: impl FnOnce(&mut Hash, &mut Vec<Box<[u8]>>),
     ) -> (usize, bool, Option<UnixMs>) {
         let now = self.now;
-        if !self.removes_expired {
+        if !self.decides_expiry() {
             return (0, false, None);
         }
         let Some(mut hash) = self.live_write(key).and_then(|place| place.into_mut().write::<Hash>()) else {

@@ -196,8 +196,7 @@ pub(crate) enum Set {
 
 /// Gives a key that exists a deadline, or removes it when that has passed.
 pub(crate) fn set_deadline(ctx: &mut Ctx<'_>, key: &[u8], at: UnixMs) -> Set {
-    // A replica waits for the DEL of its primary; what is replayed was not due when it ran.
-    if at <= ctx.now && ctx.db.removes_expired && !ctx.db.is_replayed() {
+    if at <= ctx.now && ctx.db.decides_expiry() {
         let lazy = ctx.config.lazy_expire;
         super::keys::remove(ctx, key, lazy);
         ctx.effects.changed(EventClass::GENERIC, "del", key, 1);
