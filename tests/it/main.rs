@@ -1,7 +1,7 @@
 //! Black-box tests: what a client sees. Each module is a subject.
 
-mod aof;
 mod connections;
+mod crash;
 mod pipelines;
 mod protocol;
 mod rdb;
