@@ -1,6 +1,7 @@
 //! Times to live and expiry times as commands give and show them.
 
 use crate::args::Args;
+use crate::command::Arg;
 use crate::error::CommandError;
 use crate::time::UnixMs;
 
@@ -62,6 +63,47 @@ pub fn positive_moment(
     moment(amount, unit, from, now, name)
 }
 
+/// Reads `EX`, `PX`, `EXAT` or `PXAT` if one of them is next.
+pub fn expiry_word(args: &mut Args<'_>) -> Option<(TimeUnit, From)> {
+    if args.keyword("EX") {
+        Some((TimeUnit::Seconds, From::Now))
+    } else if args.keyword("PX") {
+        Some((TimeUnit::Millis, From::Now))
+    } else if args.keyword("EXAT") {
+        Some((TimeUnit::Seconds, From::Epoch))
+    } else if args.keyword("PXAT") {
+        Some((TimeUnit::Millis, From::Epoch))
+    } else {
+        None
+    }
+}
+
+/// The declaration of an expiry that may also be taken away.
+pub const EXPIRY_OR_PERSIST: Arg = Arg::one_of(
+    "expiration",
+    &[
+        Arg::integer("seconds").token("EX"),
+        Arg::integer("milliseconds").token("PX"),
+        Arg::unix_time("unix-time-seconds").token("EXAT"),
+        Arg::unix_time("unix-time-milliseconds").token("PXAT"),
+        Arg::word("persist", "PERSIST"),
+    ],
+)
+.optional();
+
+/// The declaration of an expiry that may also stay as it was.
+pub const EXPIRY_OR_KEEPTTL: Arg = Arg::one_of(
+    "expiration",
+    &[
+        Arg::integer("seconds").token("EX"),
+        Arg::integer("milliseconds").token("PX"),
+        Arg::unix_time("unix-time-seconds").token("EXAT"),
+        Arg::unix_time("unix-time-milliseconds").token("PXAT"),
+        Arg::word("keepttl", "KEEPTTL"),
+    ],
+)
+.optional();
+
 /// An expiry among the options of a command, its number not looked at yet: a mistake in the grammar comes first.
 #[derive(Copy, Clone, Debug)]
 pub struct ExpiryOption<'a> {
@@ -76,17 +118,7 @@ impl<'a> ExpiryOption<'a> {
     /// # Errors
     /// [`CommandError::Syntax`] when the number is missing.
     pub fn parse(args: &mut Args<'a>) -> Result<Option<Self>, CommandError> {
-        let (unit, from) = if args.keyword("EX") {
-            (TimeUnit::Seconds, From::Now)
-        } else if args.keyword("PX") {
-            (TimeUnit::Millis, From::Now)
-        } else if args.keyword("EXAT") {
-            (TimeUnit::Seconds, From::Epoch)
-        } else if args.keyword("PXAT") {
-            (TimeUnit::Millis, From::Epoch)
-        } else {
-            return Ok(None);
-        };
+        let Some((unit, from)) = expiry_word(args) else { return Ok(None) };
         Ok(Some(ExpiryOption { amount: args.next()?, unit, from }))
     }
 

@@ -3,7 +3,7 @@
 //! Propagated is what happened, with absolute times: HPEXPIREAT for the fields whose deadline was set, HDEL for those whose deadline
 //! had passed already.
 
-use super::deadline::{From, TimeUnit};
+use super::deadline::{EXPIRY_OR_KEEPTTL, EXPIRY_OR_PERSIST, From, TimeUnit, expiry_word};
 use super::hash::{counted_fields, counted_fields_or, reply_no_fields, reply_value, taken};
 use crate::args::Args;
 use crate::command::{Arg, Arity, Command, Flags, Group, KeyFlags, KeySpec};
@@ -367,17 +367,7 @@ enum Change {
 
 /// Reads `EX seconds`, `PX milliseconds`, `EXAT seconds` or `PXAT milliseconds` if one of them is next.
 fn timed_option(args: &mut Args<'_>, now: UnixMs, name: &'static str) -> Result<Option<UnixMs>, CommandError> {
-    let (unit, from) = if args.keyword("EX") {
-        (TimeUnit::Seconds, From::Now)
-    } else if args.keyword("PX") {
-        (TimeUnit::Millis, From::Now)
-    } else if args.keyword("EXAT") {
-        (TimeUnit::Seconds, From::Epoch)
-    } else if args.keyword("PXAT") {
-        (TimeUnit::Millis, From::Epoch)
-    } else {
-        return Ok(None);
-    };
+    let Some((unit, from)) = expiry_word(args) else { return Ok(None) };
     let amount = args.next().map_err(|_| CommandError::WrongArity(name.into()))?;
     field_moment(amount, unit, from, now, name).map(Some)
 }
@@ -391,21 +381,7 @@ const HGETEX: Command = Command {
     since: "8.0.0",
     complexity: COMPLEXITY,
     summary: "Returns the values of fields of a hash and sets or removes the fields' expiry time.",
-    args: &[
-        Arg::key("key"),
-        Arg::one_of(
-            "expiration",
-            &[
-                Arg::integer("seconds").token("EX"),
-                Arg::integer("milliseconds").token("PX"),
-                Arg::unix_time("unix-time-seconds").token("EXAT"),
-                Arg::unix_time("unix-time-milliseconds").token("PXAT"),
-                Arg::word("persist", "PERSIST"),
-            ],
-        )
-        .optional(),
-        FIELDS,
-    ],
+    args: &[Arg::key("key"), EXPIRY_OR_PERSIST, FIELDS],
     run: hgetex,
     ..Command::BASE
 };
@@ -495,17 +471,7 @@ const HSETEX: Command = Command {
     args: &[
         Arg::key("key"),
         Arg::one_of("condition", &[Arg::word("fnx", "FNX"), Arg::word("fxx", "FXX")]).optional(),
-        Arg::one_of(
-            "expiration",
-            &[
-                Arg::integer("seconds").token("EX"),
-                Arg::integer("milliseconds").token("PX"),
-                Arg::unix_time("unix-time-seconds").token("EXAT"),
-                Arg::unix_time("unix-time-milliseconds").token("PXAT"),
-                Arg::word("keepttl", "KEEPTTL"),
-            ],
-        )
-        .optional(),
+        EXPIRY_OR_KEEPTTL,
         Arg::block(
             "fields",
             &[Arg::integer("numfields"), Arg::block("data", &[Arg::string("field"), Arg::string("value")]).many()],

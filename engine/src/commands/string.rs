@@ -8,7 +8,7 @@ use std::ops::Range;
 use self::conditional::Comparison;
 use crate::args::Args;
 use crate::command::{Arg, Arity, Command, Flags, Group, KeyFlags, KeySpec};
-use crate::commands::deadline::{ExpiryOption, From, TimeUnit, positive_moment};
+use crate::commands::deadline::{EXPIRY_OR_PERSIST, ExpiryOption, From, TimeUnit, positive_moment};
 use crate::ctx::{CmdResult, Ctx, Outcome};
 use crate::effects::EventClass;
 use crate::error::CommandError;
@@ -380,20 +380,7 @@ const GETEX: Command = Command {
     since: "6.2.0",
     complexity: "O(1)",
     summary: "Returns the string value of a key and sets or removes its expiry time.",
-    args: &[
-        Arg::key("key"),
-        Arg::one_of(
-            "expiration",
-            &[
-                Arg::integer("seconds").token("EX"),
-                Arg::integer("milliseconds").token("PX"),
-                Arg::unix_time("unix-time-seconds").token("EXAT"),
-                Arg::unix_time("unix-time-milliseconds").token("PXAT"),
-                Arg::word("persist", "PERSIST"),
-            ],
-        )
-        .optional(),
-    ],
+    args: &[Arg::key("key"), EXPIRY_OR_PERSIST],
     run: getex,
     ..Command::BASE
 };

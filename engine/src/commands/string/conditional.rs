@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::store;
 use crate::args::Args;
 use crate::command::{Arg, Arity, Begin, Command, Find, Flags, Group, KeyFlags, KeySpec};
-use crate::commands::deadline::ExpiryOption;
+use crate::commands::deadline::{EXPIRY_OR_KEEPTTL, ExpiryOption};
 use crate::ctx::{CmdResult, Ctx, Outcome};
 use crate::effects::EventClass;
 use crate::error::CommandError;
@@ -180,17 +180,7 @@ pub(super) const MSETEX: Command = Command {
         Arg::integer("numkeys"),
         Arg::block("data", &[Arg::key("key"), Arg::string("value")]).many(),
         Arg::one_of("condition", &[Arg::word("nx", "NX"), Arg::word("xx", "XX")]).optional(),
-        Arg::one_of(
-            "expiration",
-            &[
-                Arg::integer("seconds").token("EX"),
-                Arg::integer("milliseconds").token("PX"),
-                Arg::unix_time("unix-time-seconds").token("EXAT"),
-                Arg::unix_time("unix-time-milliseconds").token("PXAT"),
-                Arg::word("keepttl", "KEEPTTL"),
-            ],
-        )
-        .optional(),
+        EXPIRY_OR_KEEPTTL,
     ],
     run: msetex,
     ..Command::BASE
