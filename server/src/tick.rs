@@ -82,17 +82,7 @@ impl Tick {
         server.clock.advance(start);
         let commands_before = server.stats.commands;
         self.turn.clear();
-        for i in 0..self.ready.len() {
-            let ready = self.ready[i];
-            if ready.token == WAKE {
-                server.poll.drain_wake();
-                server.handle_control_events();
-            } else if ready.token & CLIENT_TOKEN != 0 {
-                self.client_ready(server, ready);
-            } else {
-                server.accept_from(ready.token as usize);
-            }
-        }
+        self.attend_to_ready(server);
         server.end_pause_if_due();
         server.time_out_blocked(server.clock.now());
         for id in server.take_resumable() {
@@ -132,6 +122,8 @@ impl Tick {
     /// # Errors
     /// When the event loop itself fails.
     pub fn turn_inside(&mut self, server: &mut Server) -> io::Result<()> {
+        // Replies of the turn outside may leave here: what they answer for is made durable first.
+        server.flush_aof(false);
         self.ready.clear();
         server.poll.wait(Duration::ZERO, &mut self.ready)?;
         self.turn.clear();
@@ -139,17 +131,7 @@ impl Tick {
         self.turn.extend(
             server.clients.iter().filter(|client| client.in_batch && !client.in_script).map(|client| client.id),
         );
-        for i in 0..self.ready.len() {
-            let ready = self.ready[i];
-            if ready.token == WAKE {
-                server.poll.drain_wake();
-                server.handle_control_events();
-            } else if ready.token & CLIENT_TOKEN != 0 {
-                self.client_ready(server, ready);
-            } else {
-                server.accept_from(ready.token as usize);
-            }
-        }
+        self.attend_to_ready(server);
         let mut turn = std::mem::take(&mut self.turn);
         turn.sort_unstable();
         turn.dedup();
@@ -166,6 +148,21 @@ impl Tick {
         self.turn = turn;
         server.flush_all();
         Ok(())
+    }
+
+    /// Attends to whatever the kernel has reported, in its order.
+    fn attend_to_ready(&mut self, server: &mut Server) {
+        for i in 0..self.ready.len() {
+            let ready = self.ready[i];
+            if ready.token == WAKE {
+                server.poll.drain_wake();
+                server.handle_control_events();
+            } else if ready.token & CLIENT_TOKEN != 0 {
+                self.client_ready(server, ready);
+            } else {
+                server.accept_from(ready.token as usize);
+            }
+        }
     }
 
     /// Reads from, or writes to, a client whose connection is ready.
@@ -441,6 +438,8 @@ impl Server {
         let running_query = std::mem::take(&mut self.running_query);
         let pushes = std::mem::take(&mut self.pending_push);
         let outer = std::mem::replace(&mut self.suspended, running.map(|id| (id, pushes)));
+        // Replies of the turn outside may leave here: what they answer for is made durable first.
+        self.flush_aof(false);
         // A turn that fails will fail again outside.
         if let Err(error) = Tick::default().turn(self, Duration::ZERO) {
             tracing::warn!("Error in the event loop: {error}");

@@ -1,5 +1,6 @@
 //! Black-box tests: what a client sees. Each module is a subject.
 
+mod aof;
 mod connections;
 mod crash;
 mod pipelines;
