@@ -23,6 +23,7 @@ use crate::config::EngineConfig;
 use crate::ctx::Outcome;
 use crate::effects::{EventClass, Order};
 use crate::error::CommandError;
+use crate::keyspace::Db;
 use crate::time::UnixMs;
 
 /// The time at which a scenario starts.
@@ -81,6 +82,7 @@ impl Scenario {
                 propagated_left = self.propagated(&last);
             }
         }
+        self.engine.dbs.iter().for_each(Db::check_invariants);
         self
     }
 

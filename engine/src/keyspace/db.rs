@@ -4,6 +4,7 @@
 //! of one with the same size changes the entry in place.
 
 use super::clock;
+use super::sizes::{Mut, Size, Sizes};
 use crate::config::AccessClock;
 use crate::ds::deadlines::Deadlines;
 use crate::ds::entry::{Encoding, Entry, EntryMut, EntryRef, HeapMut, NewValue, OldValue, Owned, StoredStr};
@@ -20,7 +21,7 @@ use crate::time::UnixMs;
 use crate::types::string::{StrRef, integer};
 use crate::types::{Collection, Hash, Kind, List, Set, Str, Stream, Value, Zset};
 
-pub use crate::ds::entry::{Mut, Ref};
+pub use crate::ds::entry::Ref;
 
 /// Longest string whose encoding is called `embstr`, in bytes.
 const EMBSTR_MAX: usize = 44;
@@ -82,6 +83,7 @@ pub struct Db {
     deadlines: Deadlines,
     /// Of hashes whose fields have deadlines: where they are, by the earliest of each.
     field_deadlines: Deadlines,
+    sizes: Sizes,
     now: UnixMs,
     access: AccessClock,
     /// Clock of a key that is created now, and under LRU of one that is accessed now.
@@ -113,6 +115,7 @@ impl Default for Db {
             table: Table::new(),
             deadlines: Deadlines::default(),
             field_deadlines: Deadlines::default(),
+            sizes: Sizes::default(),
             now: UnixMs(0),
             access: AccessClock::Lru,
             clock: 0,
@@ -370,40 +373,50 @@ fn value(mut entry: Entry) -> Value {
 
 /// The bytes of a string that is being changed in place (APPEND, SETRANGE, SETBIT).
 #[derive(Debug)]
-pub struct StrBuf<'a>(HeapMut<'a>);
+pub struct StrBuf<'a> {
+    bytes: HeapMut<'a>,
+    before: Size,
+    sizes: &'a mut Sizes,
+}
+
+impl Drop for StrBuf<'_> {
+    fn drop(&mut self) {
+        self.sizes.changed(self.before, Size::of_bytes(self.bytes.bytes().len()));
+    }
+}
 
 impl StrBuf<'_> {
     /// The bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        self.0.bytes()
+        self.bytes.bytes()
     }
     /// The bytes, to be overwritten.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        self.0.bytes_mut()
+        self.bytes.bytes_mut()
     }
     /// Appends.
     pub fn extend(&mut self, bytes: &[u8]) {
-        self.0.extend(bytes);
+        self.bytes.extend(bytes);
     }
     /// Grows to `len` bytes, zero-filled. Never shrinks.
     pub fn grow(&mut self, len: usize) {
-        self.0.grow(len);
+        self.bytes.grow(len);
     }
 }
 
 impl hll::Storage for StrBuf<'_> {
     fn bytes(&self) -> &[u8] {
-        self.0.bytes()
+        self.bytes.bytes()
     }
     fn bytes_mut(&mut self) -> &mut [u8] {
-        self.0.bytes_mut()
+        self.bytes.bytes_mut()
     }
     fn splice(&mut self, at: usize, old: usize, new: &[u8]) {
-        self.0.splice(at, old, new);
+        self.bytes.splice(at, old, new);
     }
     fn assign(&mut self, bytes: &[u8]) {
-        self.0.assign(bytes);
+        self.bytes.assign(bytes);
     }
 }
 
@@ -487,6 +500,12 @@ impl Db {
         self.field_deadlines.count()
     }
 
+    /// How many keys have which size.
+    #[must_use]
+    pub fn sizes(&self) -> &Sizes {
+        &self.sizes
+    }
+
     /// Asks the processor for the first cache line that looking a key up needs: the bucket for its [`hash`].
     #[inline]
     pub fn prefetch_bucket(&self, hash: u64) {
@@ -521,6 +540,12 @@ impl Db {
     /// The live entry of `key`, removed or hidden when its time has passed.
     #[inline]
     fn live(&mut self, key: &[u8]) -> Option<Occupied<'_, Entry>> {
+        self.live_and_sizes(key).map(|(place, _)| place)
+    }
+
+    /// As [`live`](Self::live), with the numbers that a change of the value's size has to be told to.
+    #[inline]
+    fn live_and_sizes(&mut self, key: &[u8]) -> Option<(Occupied<'_, Entry>, &mut Sizes)> {
         let hash = hash(key);
         if self.table.is_rehashing() {
             self.table.rehash_step(1);
@@ -531,12 +556,13 @@ impl Db {
             if self.removes_expired {
                 self.deadlines.removed(place.get().deadline().unwrap_or_default());
                 forget_fields(&mut self.field_deadlines, place.get());
+                self.sizes.removed(Size::of(place.get()));
                 self.notes.expired.push(key.into());
                 self.waste.entry(place.remove());
             }
             return None;
         }
-        Some(place)
+        Some((place, &mut self.sizes))
     }
 
     /// As [`live`](Self::live), before a change.
@@ -562,6 +588,7 @@ impl Db {
             if self.removes_expired {
                 self.deadlines.removed(place.get().deadline().unwrap_or_default());
                 forget_fields(&mut self.field_deadlines, place.get());
+                self.sizes.removed(Size::of(place.get()));
                 self.notes.expired.push(key.into());
                 self.waste.entry(place.remove());
             }
@@ -574,7 +601,11 @@ impl Db {
     }
 
     /// The place of `key`, created with a fresh value when the key is missing or its time has passed.
-    fn place_or_create(&mut self, key: &[u8], fresh: impl FnOnce() -> NewValue<'static>) -> Occupied<'_, Entry> {
+    fn place_or_create(
+        &mut self,
+        key: &[u8],
+        fresh: impl FnOnce() -> NewValue<'static>,
+    ) -> (Occupied<'_, Entry>, &mut Sizes) {
         let hash = hash(key);
         self.about_to_change(hash);
         let (place, created) = match self.table.place(hash, key) {
@@ -586,17 +617,22 @@ impl Db {
                     if self.removes_expired {
                         self.notes.expired.push(key.into());
                     }
-                    let parts = parts(place.get());
+                    let (parts, before) = (parts(place.get()), Size::of(place.get()));
                     self.waste.value(place.update(|entry| entry.set(None, fresh())), parts);
+                    self.sizes.changed(before, Size::of(place.get()));
                 }
                 (place, expired)
             }
-            Place::Vacant(place) => (place.insert(Entry::new(key, None, self.clock, fresh())), true),
+            Place::Vacant(place) => {
+                let place = place.insert(Entry::new(key, None, self.clock, fresh()));
+                self.sizes.added(Size::of(place.get()));
+                (place, true)
+            }
         };
         if created && self.wanted.contains(EventClass::NEW) {
             self.notes.created.push(key.into());
         }
-        place
+        (place, &mut self.sizes)
     }
 
     /// Whether `key` is there at all, its time passed or not. Changes nothing.
@@ -694,9 +730,13 @@ impl Db {
     /// [`CommandError::WrongType`].
     pub fn write<T: Collection>(&mut self, key: &[u8]) -> Result<Option<Mut<'_, T>>, CommandError> {
         let access = self.access();
-        match self.live_write(key) {
+        self.about_to_change(hash(key));
+        match self.live_and_sizes(key) {
             None => Ok(None),
-            Some(place) => access.note(place.into_mut()).write().map(Some).ok_or(CommandError::WrongType),
+            Some((place, sizes)) => {
+                let value = access.note(place.into_mut()).write().ok_or(CommandError::WrongType)?;
+                Ok(Some(Mut::new(value, sizes)))
+            }
         }
     }
 
@@ -713,8 +753,9 @@ impl Db {
     /// [`CommandError::WrongType`].
     pub fn write_or_create<T: Collection>(&mut self, key: &[u8]) -> Result<Mut<'_, T>, CommandError> {
         let access = self.access();
-        let place = self.place_or_create(key, || NewValue::packed(T::default()));
-        access.note(place.into_mut()).write().ok_or(CommandError::WrongType)
+        let (place, sizes) = self.place_or_create(key, || NewValue::packed(T::default()));
+        let value = access.note(place.into_mut()).write().ok_or(CommandError::WrongType)?;
+        Ok(Mut::new(value, sizes))
     }
 
     /// The bytes of the string at `key`, to be changed in place; an empty string is created when missing.
@@ -723,11 +764,13 @@ impl Db {
     /// [`CommandError::WrongType`].
     pub fn string_buffer(&mut self, key: &[u8]) -> Result<StrBuf<'_>, CommandError> {
         let access = self.access();
-        let mut place = self.place_or_create(key, || NewValue::Bytes(b""));
+        let (mut place, sizes) = self.place_or_create(key, || NewValue::Bytes(b""));
         if !place.update(Entry::make_heap) {
             return Err(CommandError::WrongType);
         }
-        Ok(StrBuf(access.note(place.into_mut()).heap().expect("it was just made one")))
+        let before = Size::of(place.get());
+        let bytes = access.note(place.into_mut()).heap().expect("it was just made one");
+        Ok(StrBuf { bytes, before, sizes })
     }
 
     /// Sets `key` to these bytes, whatever it held. An integer's canonical text is kept as the integer.
@@ -761,10 +804,14 @@ impl Db {
         f: impl FnOnce(Option<StrRef<'_>>) -> Result<i64, CommandError>,
     ) -> Result<i64, CommandError> {
         let access = self.access();
-        let n = match self.live_write(key) {
-            Some(mut place) => {
-                let n = f(Some(str_ref(place.get().string().ok_or(CommandError::WrongType)?)))?;
+        self.about_to_change(hash(key));
+        let n = match self.live_and_sizes(key) {
+            Some((mut place, sizes)) => {
+                let held = place.get().string().ok_or(CommandError::WrongType)?;
+                let before = Size::of_string(held);
+                let n = f(Some(str_ref(held)))?;
                 if place.get_mut().set_in_place(StoredStr::Int(n)) {
+                    sizes.changed(before, Size::of_string(StoredStr::Int(n)));
                     access.note(place.into_mut());
                     return Ok(n);
                 }
@@ -799,8 +846,7 @@ impl Db {
         self.about_to_change(hash);
         match self.table.place(hash, key) {
             Place::Occupied(mut place) => {
-                let entry = place.get();
-                let held = entry.deadline();
+                let (held, before) = (place.get().deadline(), Size::of(place.get()));
                 // The common case: a string without deadline is overwritten by one of its size.
                 let in_place = held.is_none()
                     && !matches!(expiry, Expiry::At(_))
@@ -810,6 +856,7 @@ impl Db {
                         _ => false,
                     };
                 if in_place {
+                    self.sizes.changed(before, Size::of(place.get()));
                     if self.access == AccessClock::Lru {
                         place.get_mut().set_clock(self.clock);
                     }
@@ -824,6 +871,7 @@ impl Db {
                 let parts = parts(place.get());
                 forget_fields(&mut self.field_deadlines, place.get());
                 let old = place.update(|entry| entry.set(deadline, value));
+                self.sizes.changed(before, Size::of(place.get()));
                 if expired || self.access == AccessClock::Lru {
                     place.get_mut().set_clock(self.clock);
                 }
@@ -845,7 +893,8 @@ impl Db {
                     Expiry::At(at) => Some(at.0),
                     Expiry::Clear | Expiry::Keep => None,
                 };
-                place.insert(Entry::new(key, deadline, self.clock, value));
+                let place = place.insert(Entry::new(key, deadline, self.clock, value));
+                self.sizes.added(Size::of(place.get()));
                 if deadline.is_some() {
                     self.deadlines.changed(position(hash), None, deadline, self.table.logical_size());
                 }
@@ -859,6 +908,7 @@ impl Db {
     /// Takes the live entry of `key` out.
     fn take(&mut self, key: &[u8]) -> Option<Entry> {
         let entry = self.live_write(key)?.remove();
+        self.sizes.removed(Size::of(entry.as_ref()));
         forget_fields(&mut self.field_deadlines, entry.as_ref());
         if let Some(at) = entry.as_ref().deadline() {
             self.deadlines.removed(at);
@@ -980,6 +1030,7 @@ impl Db {
                 Value::String(Str::Int(n)) => NewValue::Int(n),
                 Value::String(Str::Bytes(bytes)) => {
                     place.insert(Entry::new(key, deadline, self.clock, NewValue::Bytes(&bytes)));
+                    self.sizes.added(Size::of_bytes(bytes.len()));
                     self.deadlines.changed(position(hash), None, deadline, self.table.logical_size());
                     return true;
                 }
@@ -993,7 +1044,8 @@ impl Db {
                 Value::Stream(stream) => NewValue::packed(stream),
             },
         };
-        place.insert(Entry::new(key, deadline, self.clock, value));
+        let place = place.insert(Entry::new(key, deadline, self.clock, value));
+        self.sizes.added(Size::of(place.get()));
         self.fields_changed(key, None, fields);
         if deadline.is_some() {
             self.deadlines.changed(position(hash), None, deadline, self.table.logical_size());
@@ -1054,6 +1106,7 @@ impl Db {
                 self.about_to_change(hash(entry.as_ref().key()));
                 self.deadlines.removed(entry.as_ref().deadline().unwrap_or_default());
                 forget_fields(&mut self.field_deadlines, entry.as_ref());
+                self.sizes.removed(Size::of(entry.as_ref()));
                 self.notes.expired.push(entry.as_ref().key().into());
                 self.waste.entry(entry);
             }
@@ -1113,9 +1166,10 @@ impl Db {
         if !self.decides_expiry() {
             return (0, false, None);
         }
-        let Some(mut hash) = self.live_write(key).and_then(|place| place.into_mut().write::<Hash>()) else {
-            return (0, false, None);
-        };
+        self.about_to_change(hash(key));
+        let Some((place, sizes)) = self.live_and_sizes(key) else { return (0, false, None) };
+        let Some(hash) = place.into_mut().write::<Hash>() else { return (0, false, None) };
+        let mut hash = Mut::new(hash, sizes);
         let before = hash.next_deadline();
         if before.is_none_or(|at| at >= now) {
             return (0, false, before);
@@ -1223,10 +1277,11 @@ impl Db {
 
     /// Panics unless counts and groups fit the keys. For tests; slow.
     #[cfg(test)]
-    fn check_invariants(&self) {
+    pub(crate) fn check_invariants(&self) {
         self.table.check_invariants();
-        let (mut expires, mut field_expires) = (0, 0);
+        let (mut expires, mut field_expires, mut sizes) = (0, 0, Sizes::default());
         for entry in &self.table {
+            sizes.added(Size::of(entry));
             if let Some(at) = field_deadline(entry) {
                 field_expires += 1;
                 self.field_deadlines.check(position(hash(entry.key())), at);
@@ -1236,6 +1291,7 @@ impl Db {
                 self.deadlines.check(position(hash(entry.key())), deadline);
             }
         }
+        assert_eq!(sizes, self.sizes);
         assert_eq!(expires, self.expires());
         assert_eq!(field_expires, self.field_expires());
     }

@@ -2,11 +2,13 @@
 
 mod clock;
 mod db;
+mod sizes;
 
 pub use db::{
-    CollectionRef, Db, Emptied, EntryView, ExpiredFields, Expiry, Garbage, Incoming, Mut, Notes, PARTS_MIN,
-    PREFETCH_KEYS, Ref, STALLING_PARTS, StrBuf, ValueRef, Waste,
+    CollectionRef, Db, Emptied, EntryView, ExpiredFields, Expiry, Garbage, Incoming, Notes, PARTS_MIN, PREFETCH_KEYS,
+    Ref, STALLING_PARTS, StrBuf, ValueRef, Waste,
 };
+pub use sizes::{Mut, Sizes};
 
 use crate::config::AccessClock;
 use crate::effects::Interest;

@@ -111,6 +111,8 @@ impl Value {
 pub trait Collection: Default + Packed {
     /// Its type.
     const KIND: Kind;
+    /// Number of elements.
+    fn size(&self) -> usize;
     /// The value in it.
     fn into_value(self) -> Value;
     /// The collection in a value of this type.
@@ -125,6 +127,10 @@ macro_rules! collection {
     ($name:ident) => {
         impl Collection for $name {
             const KIND: Kind = Kind::$name;
+            #[inline(always)]
+            fn size(&self) -> usize {
+                self.len() as usize
+            }
             fn into_value(self) -> Value {
                 Value::$name(self)
             }

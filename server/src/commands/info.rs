@@ -3,10 +3,11 @@
 use engine::args::Args;
 use engine::command::{Acl, Arg, Arity, Flags, Group};
 use engine::ctx::{CmdResult, Outcome};
+use engine::types::Kind;
 
 use super::HostCommand;
 use crate::exec::{Call, HostFn};
-use crate::info::sections::{self, CommandCounts, DbCounts, Health, Several};
+use crate::info::sections::{self, CommandCounts, DbCounts, Health, Several, SizeCounts};
 use crate::info::{Section, Selection, Snapshot, render, system};
 use crate::memory::Figures;
 use crate::net::listener::Listener;
@@ -45,7 +46,7 @@ type Fill = (Section, fn(&Server, &mut Snapshot));
 #[must_use]
 pub fn snapshot(server: &Server, selection: Selection) -> Snapshot {
     let mut snapshot = Snapshot::default();
-    let fill: [Fill; 13] = [
+    let fill: [Fill; 14] = [
         (Section::Server, fill_server),
         (Section::Clients, fill_clients),
         (Section::Memory, fill_memory),
@@ -58,6 +59,7 @@ pub fn snapshot(server: &Server, selection: Selection) -> Snapshot {
         (Section::Errorstats, fill_errorstats),
         (Section::Latencystats, fill_latencystats),
         (Section::Keyspace, fill_keyspace),
+        (Section::Keysizes, fill_keysizes),
         (Section::Debug, fill_debug),
     ];
     for (section, fill) in fill {
@@ -287,6 +289,24 @@ fn fill_keyspace(server: &Server, snapshot: &mut Snapshot) {
             expires: db.expires() as u64,
             avg_ttl_ms: db.average_ttl_ms(server.clock.now()),
             subexpiry: db.field_expires() as u64,
+        })
+        .collect();
+}
+
+fn fill_keysizes(server: &Server, snapshot: &mut Snapshot) {
+    let used = server.engine.dbs.iter().enumerate().filter(|(_, db)| !db.is_empty());
+    let rows = used.flat_map(|(db, keys)| keys.sizes().rows().map(move |(kind, counts)| (db, kind, counts)));
+    snapshot.keysizes.0 = rows
+        .filter_map(|(db, kind, counts)| {
+            let what = match kind {
+                Kind::String => "strings_sizes",
+                Kind::List => "lists_items",
+                Kind::Set => "sets_items",
+                Kind::Zset => "zsets_items",
+                Kind::Hash => "hashes_items",
+                Kind::Stream => return None,
+            };
+            Some(SizeCounts { db, what, counts: counts.to_vec() })
         })
         .collect();
 }
