@@ -1,6 +1,6 @@
 //! A blocking connection.
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -36,6 +36,32 @@ impl Write for Stream {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// A reader that keeps what is taken from it.
+struct Recorder<'a> {
+    reader: &'a mut BufReader<Stream>,
+    bytes: &'a mut Vec<u8>,
+}
+
+impl Read for Recorder<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.reader.read(buf)?;
+        self.bytes.extend_from_slice(&buf[..n]);
+        Ok(n)
+    }
+}
+
+impl BufRead for Recorder<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.reader.fill_buf()
+    }
+
+    fn consume(&mut self, n: usize) {
+        let buffered = self.reader.buffer();
+        self.bytes.extend_from_slice(&buffered[..n.min(buffered.len())]);
+        self.reader.consume(n);
     }
 }
 
@@ -82,6 +108,11 @@ impl Client {
     /// Reads one reply.
     pub fn receive(&mut self) -> Result<Reply, ReplyError> {
         Reply::read(&mut self.reader)
+    }
+
+    /// Reads one reply, and appends its bytes to `bytes`.
+    pub fn receive_with_bytes(&mut self, bytes: &mut Vec<u8>) -> Result<Reply, ReplyError> {
+        Reply::read(&mut Recorder { reader: &mut self.reader, bytes })
     }
 
     /// Reads at most `buf.len()` bytes as they come; 0 at the end of the connection.

@@ -10,6 +10,9 @@ use crate::error::CommandError;
 /// size is no bound.
 pub const REPEATED_BYTES_MAX: usize = if cfg!(test) { 4 << 20 } else { 512 << 20 };
 
+/// Length of the shortest element in a reply, `$0\r\n\r\n`.
+const ELEM_BYTES_MIN: usize = 6;
+
 /// Writes an element as a bulk reply.
 #[inline]
 pub fn reply_elem(out: &mut Writer<'_>, elem: Elem<'_>) {
@@ -58,7 +61,12 @@ pub fn reply_repeated(
     mut write: impl FnMut(&mut Writer<'_>),
 ) -> Result<(), CommandError> {
     let start = out.buffer().len();
-    out.array(count.checked_mul(words).ok_or(CommandError::OutOfRange)?);
+    let len = count.checked_mul(words).ok_or(CommandError::OutOfRange)?;
+    // What is too long in any case need not be tried.
+    if len > REPEATED_BYTES_MAX / ELEM_BYTES_MIN {
+        return Err(CommandError::OutOfRange);
+    }
+    out.array(len);
     for _ in 0..count {
         write(out);
         if out.buffer().len() - start > REPEATED_BYTES_MAX {

@@ -1,8 +1,12 @@
 //! `cargo xtask diff`: the same lines on a reference server and on ours, both printed, differences marked. With `--fuzz` the lines
 //! are random.
 
+mod describe;
+mod dice;
 mod fuzz;
+mod replies;
 mod requests;
+mod state;
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -26,7 +30,9 @@ are read from standard input. Empty lines and lines with # are skipped.
   --fuzz             random requests, valid and not, until the time is over; a difference is shown as the shortest
                      sequence of requests that shows it
   --seconds N        how long (60)
-  --family GROUP     only commands of this group: string, list, set, sorted-set, hash, generic, bitmap, hyperloglog, geo, stream
+  --family GROUP     only commands of this family: string, list, set, sorted-set, hash, field-expiry, generic, bitmap, hyperloglog,
+                     geo, stream, transactions, pubsub
+  --extremes         most numbers are at or beyond the limits of every width
   --protocol 2|3     only this protocol
   --seed N           where to begin (the time)
 Exit code 0 when all replies are the same, 1 when some differ.";
@@ -39,7 +45,13 @@ pub(crate) fn run(args: &[String]) -> Verdict {
     let (mut reference, mut server): (Option<PathBuf>, Option<PathBuf>) = (None, None);
     let (mut only, mut profile, mut fuzz) = (false, Profile::Release, false);
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
-    let mut options = fuzz::Options { seconds: 60, family: None, protocol: None, seed: since_epoch.as_millis() as u64 };
+    let mut options = fuzz::Options {
+        seconds: 60,
+        family: None,
+        protocol: None,
+        seed: since_epoch.as_millis() as u64,
+        extremes: false,
+    };
     let mut parser = lexopt::Parser::from_args(args);
     while let Some(arg) = parser.next()? {
         match arg {
@@ -56,6 +68,7 @@ pub(crate) fn run(args: &[String]) -> Verdict {
             Long("seconds") => options.seconds = parser.value()?.parse()?,
             Long("family") => options.family = Some(parser.value()?.string()?),
             Long("protocol") => options.protocol = Some(parser.value()?.parse()?),
+            Long("extremes") => options.extremes = true,
             Long("seed") => options.seed = parser.value()?.parse()?,
             Long("help") | Short('h') => {
                 println!("{USAGE}");
@@ -80,8 +93,8 @@ pub(crate) fn run(args: &[String]) -> Verdict {
     };
     let reference = peer::reference(reference.as_deref())?;
     if fuzz {
-        let args = ["--enable-debug-command", "local"];
-        return fuzz::run(&Peer::start(&reference, &args, None)?, &Peer::start(&server, &args, None)?, &options);
+        let (theirs, ours) = (Peer::start(&reference, fuzz::SERVER, None)?, Peer::start(&server, fuzz::SERVER, None)?);
+        return fuzz::run(&theirs, &ours, &options);
     }
     let theirs = Peer::start(&reference, &[], None)?;
     let ours = Peer::start(&server, &[], None)?;

@@ -61,10 +61,7 @@ impl NewId {
         }
         match text.strip_suffix(b"-*") {
             Some(ms) => parse_number(ms).map(NewId::Within).ok_or(INVALID_ID),
-            None => match parse_id(text, 0)? {
-                StreamId::MIN => Err(CommandError::Text("ERR The ID specified in XADD must be greater than 0-0")),
-                id => Ok(NewId::Given(id)),
-            },
+            None => Ok(NewId::Given(parse_id(text, 0)?)),
         }
     }
 
@@ -87,11 +84,16 @@ impl NewId {
 
 fn xadd(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let key = args.next()?;
+    let replayed = ctx.db.is_replayed() || !ctx.db.removes_expired;
     let (mut create, mut options) = (true, TrimOptions::default());
     let wrong_arity = || CommandError::WrongArity("xadd".into());
     let id = loop {
         match args.peek() {
-            None => return Err(wrong_arity()),
+            // What is wrong with the options comes first.
+            None => {
+                options.finish(replayed)?;
+                return Err(wrong_arity());
+            }
             Some(b"*") => break NewId::Auto,
             Some(_) if options.take(args)? => {}
             Some(_) if args.keyword("NOMKSTREAM") => create = false,
@@ -100,10 +102,13 @@ fn xadd(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     };
     let id_at = args.argv().len() - args.left();
     args.next()?;
-    let trim = options.finish(ctx.db.is_replayed() || !ctx.db.removes_expired)?;
+    let trim = options.finish(replayed)?;
     let fields = args.rest();
     if fields.is_empty() || !fields.len().is_multiple_of(2) {
         return Err(wrong_arity());
+    }
+    if matches!(id, NewId::Given(StreamId::MIN)) {
+        return Err(CommandError::Text("ERR The ID specified in XADD must be greater than 0-0"));
     }
     let mut bytes = 0usize;
     for word in fields {
@@ -270,7 +275,9 @@ fn xsetid(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     };
     stream.set_meta(meta);
     drop(stream);
-    ctx.effects.changed(EventClass::STREAM, "xsetid", key, 1);
+    // As in Redis, those who watch the key are not disturbed: no entry came or went.
+    ctx.effects.dirty += 1;
+    ctx.effects.event(EventClass::STREAM, "xsetid", key);
     ctx.out.ok();
     Ok(Outcome::Done)
 }

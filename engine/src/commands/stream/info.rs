@@ -55,6 +55,7 @@ const STREAM: Command = Command {
 
 fn stream(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let (name, key) = (args.next()?, args.next()?);
+    let stream = ctx.db.read::<Stream>(key)?.ok_or(CommandError::NoSuchKey)?;
     let mut full = None;
     if !args.is_done() {
         if !matches!(args.left(), 1 | 3) || !args.keyword("FULL") {
@@ -71,7 +72,6 @@ fn stream(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
             });
         }
     }
-    let stream = ctx.db.read::<Stream>(key)?.ok_or(CommandError::NoSuchKey)?;
     let out = &mut ctx.out;
     out.map(if full.is_some() { 9 } else { 10 });
     named_integer(out, "length", stream.len());

@@ -58,8 +58,11 @@ impl<'a> Filter<'a> {
             3..=6 => {}
             _ => return Err(CommandError::Syntax),
         }
-        if args.left() >= 5 && args.keyword("IDLE") {
+        if args.keyword("IDLE") {
             min_idle = args.i64()?;
+            if args.left() < 3 {
+                return Err(CommandError::Syntax);
+            }
         }
         let (start, end) = (args.next()?, args.next()?);
         let count = usize::try_from(args.i64()?).unwrap_or(0);

@@ -173,16 +173,26 @@ fn starting_points(ctx: &mut Ctx<'_>, request: &Request<'_>) -> Result<Vec<From>
                 stream.log().last().and_then(|entry| entry.id.prev()).unwrap_or(StreamId::MIN)
             })),
             b">" if request.group.is_some() => From::Undelivered,
-            b">" => {
-                return Err(CommandError::Text(
-                    "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
-                ));
+            _ => {
+                let parsed = match id {
+                    b">" => Err(CommandError::Text(
+                        "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
+                    )),
+                    id => parse_id(id, 0),
+                };
+                match parsed {
+                    // As in Redis, the greatest id stands for `>`.
+                    Ok(StreamId::MAX) if request.group.is_some() => From::Undelivered,
+                    Ok(id) => From::After(id),
+                    Err(error) => {
+                        // A key of another type up to here is the graver mistake.
+                        for &key in &request.keys[..=points.len()] {
+                            ctx.db.read::<Stream>(key)?;
+                        }
+                        return Err(error);
+                    }
+                }
             }
-            _ => match parse_id(id, 0)? {
-                // As in Redis, the greatest id stands for `>`.
-                StreamId::MAX if request.group.is_some() => From::Undelivered,
-                id => From::After(id),
-            },
         });
     }
     Ok(points)
@@ -258,8 +268,8 @@ fn begin_stream(out: &mut Writer<'_>, key: &[u8]) {
 /// Replies the entries of one stream; false, without a reply, when there are none.
 fn read_any(ctx: &mut Ctx<'_>, request: &Request<'_>, key: &[u8], from: From) -> Result<bool, CommandError> {
     let From::After(after) = from else { unreachable!("only groups know what is undelivered") };
-    let Some(start) = after.next() else { return Ok(false) };
     let Some(stream) = ctx.db.read::<Stream>(key)? else { return Ok(false) };
+    let Some(start) = after.next() else { return Ok(false) };
     let mut entries = stream.log().range(start, StreamId::MAX).take(request.count).peekable();
     if entries.peek().is_none() {
         return Ok(false);

@@ -23,6 +23,8 @@ fn ids_are_given_out_in_order() {
         XADD z 0-* a 1 => "0-1"
         XADD s 18446744073709551616-1 a 1 => -ERR Invalid stream ID specified as stream command argument
         XADD s 5--1 a 1 => -ERR Invalid stream ID specified as stream command argument
+        XADD s 0-0 a => -ERR wrong number of arguments for 'xadd' command
+        XADD s MAXLEN 3 LIMIT 2 => -ERR syntax error, LIMIT cannot be used without the special ~ option
         XADD s * a => -ERR wrong number of arguments for 'xadd' command
         XADD s * a b c => -ERR wrong number of arguments for 'xadd' command
         XADD t NOMKSTREAM * a b => nil
@@ -135,6 +137,9 @@ fn reading_behind_ids() {
         SET str x => +OK
         XREAD STREAMS s str 0 0 => -WRONGTYPE Operation against a key holding the wrong kind of value
         resp3
+        XREAD STREAMS str s 1-1 x => -WRONGTYPE Operation against a key holding the wrong kind of value
+        XREAD STREAMS s str x 1-1 => -ERR Invalid stream ID specified as stream command argument
+        XREAD STREAMS str 18446744073709551615-18446744073709551615 => -WRONGTYPE Operation against a key holding the wrong kind of value
         XREAD STREAMS s 1-1 => {"s": [["1-2", ["a", "2"]]]}
         XREAD STREAMS s 1-2 => _
         "#,
@@ -255,6 +260,7 @@ fn streams_tell_of_themselves() {
         XINFO GROUPS s => [["name", "g", "consumers", :1, "pending", :1, "last-delivered-id", "1-1", "entries-read", :1, "lag", :1]]
         XINFO CONSUMERS s g => [["name", "c", "pending", :1, "idle", :3, "inactive", :3]]
         XINFO STREAM s FULL COUNT 1 => ["length", :1, "radix-tree-keys", :1, "radix-tree-nodes", :2, "last-generated-id", "1-2", "max-deleted-entry-id", "1-1", "entries-added", :2, "recorded-first-entry-id", "1-2", "entries", [["1-2", ["a", "2"]]], "groups", [["name", "g", "last-delivered-id", "1-1", "entries-read", :1, "lag", :1, "pel-count", :1, "pending", [["1-1", "c", :1000000000000, :1]], "consumers", [["name", "c", "seen-time", :1000000000000, "active-time", :1000000000000, "pel-count", :1, "pending", [["1-1", :1000000000000, :1]]]]]]]
+        XINFO STREAM missing FOO => -ERR no such key
         XINFO STREAM s FOO => -ERR unknown subcommand or wrong number of arguments for 'STREAM'. Try XINFO HELP.
         XINFO STREAM missing => -ERR no such key
         XINFO CONSUMERS s nog => -NOGROUP No such consumer group 'nog' for key name 's'

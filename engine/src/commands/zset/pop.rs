@@ -276,8 +276,9 @@ fn zmpop(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 }
 
 fn bzmpop(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let deadline = blocking::next_timeout(args, ctx.now)?;
+    let timeout = args.next()?;
     let pop = MultiPop::parse(args)?;
+    let deadline = blocking::timeout(timeout, ctx.now)?;
     if pop.run(ctx)? {
         return Ok(Outcome::Done);
     }

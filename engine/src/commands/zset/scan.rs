@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 
+use resp::Protocol;
 use resp::writer::Writer;
 
 use super::{Scores, begin_members, reply_member, reply_name};
 use crate::args::Args;
 use crate::command::{Arg, Arity, Command, Flags, Group, KeyFlags, KeySpec};
+use crate::commands::elements::reply_repeated;
 use crate::commands::scan_args::{self, ScanArgs, ScanOf, ScanReply};
 use crate::ctx::{CmdResult, Ctx, Outcome};
 use crate::ds::listpack::ElemBuf;
@@ -35,9 +37,6 @@ const ZRANDMEMBER: Command = Command {
     ..Command::BASE
 };
 
-/// Most members that one ZRANDMEMBER with a negative count replies: it may repeat them, so the set's size is no bound.
-const REPEATS_MAX: u64 = 1 << 26;
-
 fn zrandmember(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let key = args.next()?;
     if args.is_done() {
@@ -50,17 +49,10 @@ fn zrandmember(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         }
         return Ok(Outcome::Done);
     }
-    let count = args.i64()?;
-    if count == i64::MIN {
-        return Err(CommandError::Text(
-            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-        ));
-    }
+    let count = args.i64_with_opposite()?;
     let scores = if args.keyword("WITHSCORES") { Scores::With } else { Scores::Without };
     args.end()?;
-    let out_of_range = (scores == Scores::With && count.unsigned_abs() > i64::MAX as u64 / 2)
-        || (count < 0 && count.unsigned_abs() > REPEATS_MAX);
-    if out_of_range {
+    if scores == Scores::With && count.unsigned_abs() > i64::MAX as u64 / 2 {
         return Err(CommandError::OutOfRange);
     }
     let Some(zset) = ctx.db.read::<Zset>(key)? else {
@@ -70,11 +62,10 @@ fn zrandmember(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let wanted = count.unsigned_abs() as usize;
     let len = zset.len();
     if count < 0 {
-        begin_members(&mut ctx.out, wanted, scores);
-        for _ in 0..wanted {
-            let rank = ctx.rng.index(len);
-            zset.get_with(rank, |name, score| reply_member(&mut ctx.out, name, score, scores));
-        }
+        let words = if scores == Scores::With && ctx.out.protocol() == Protocol::Resp2 { 2 } else { 1 };
+        reply_repeated(&mut ctx.out, wanted, words, |out| {
+            zset.get_with(ctx.rng.index(len), |name, score| reply_member(out, name, score, scores));
+        })?;
         return Ok(Outcome::Done);
     }
     let wanted = wanted.min(len);

@@ -90,6 +90,7 @@ fn replies_events_and_propagation() {
               ! zpopmax z
               > ZPOPMAX z
               > nothing
+            BZMPOP -1 1 z MAX COUNT 0          => -ERR count should be greater than 0
             BZMPOP 0 1 z MAX COUNT 10          => ["z", [["c", "3"]]]
               ! zpopmax z, del z
               > ZPOPMAX z 1
@@ -196,6 +197,7 @@ fn pairs_are_nested_in_resp3_where_redis_nests_them() {
             ZMSCORE z f none            => [,1e+300, _]
             ZRANDMEMBER none 2          => []
             ZRANDMEMBER none            => _
+            ZRANDMEMBER none -9223372036854775807 => []
             ZINCRBY z 1 q               => ,1
             ZADD z NX INCR 1 q          => _
         "#,
