@@ -182,7 +182,7 @@ impl Model {
     pub(super) fn read(client: &mut Client, prefix: &str) -> Model {
         let keys = client.call(&["KEYS", &format!("{prefix}:*")]);
         let keys = keys.items().expect("KEYS replies with a list");
-        Model(keys.iter().map(|key| texts(key)).map(|key| (key.clone(), read_value(client, &key))).collect())
+        Model(keys.iter().map(texts).map(|key| (key.clone(), read_value(client, &key))).collect())
     }
 }
 
