@@ -12,6 +12,7 @@ pub mod config;
 pub mod control;
 pub mod cron;
 pub mod digest;
+pub mod disk;
 pub mod exec;
 pub mod info;
 pub mod latency;

@@ -91,6 +91,8 @@ pub struct Server {
     pub running: Option<ClientId>,
     /// Commands are replayed that ran long ago: they change data and nothing else.
     pub replaying: bool,
+    /// The disk that files of data are written to.
+    pub disk: crate::disk::ServerDisk,
     /// The append-only file.
     pub aof: crate::aof::Aof,
     /// The client whose command runs while others are served from inside of it, and messages that follow its reply.
@@ -186,6 +188,7 @@ impl Server {
             running: None,
             suspended: None,
             replaying: false,
+            disk: crate::disk::ServerDisk::default(),
             aof: crate::aof::Aof::new(poll.waker()),
             running_query: (0, 0),
             propagation: crate::propagation::Propagation::default(),

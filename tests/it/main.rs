@@ -3,6 +3,7 @@
 mod aof;
 mod connections;
 mod crash;
+mod disk_faults;
 mod pipelines;
 mod protocol;
 mod rdb;

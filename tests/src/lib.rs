@@ -13,11 +13,13 @@
 //! ```
 
 mod client;
+mod process;
 mod reply;
 mod server;
 mod session;
 
 pub use client::{Client, Stream, request};
+pub use process::Process;
 pub use reply::{Reply, ReplyError};
 pub use server::{TestServer, binary};
 pub use session::{check_session, run_session};

@@ -127,19 +127,30 @@ impl<D: Disk> Folder<D> {
     /// Makes `manifest` the one that counts: on the disk first, as a whole or not at all.
     ///
     /// # Errors
-    /// What the disk says; then nothing has changed as far as anybody can know.
+    /// What the disk says. The former manifest counts then, unless the disk refuses even that.
     pub fn save(&mut self, manifest: Manifest) -> io::Result<()> {
         self.disk.make_folder(&self.path)?;
+        self.put(&manifest)?;
+        let former = std::mem::replace(&mut self.manifest, manifest);
+        let was_saved = std::mem::replace(&mut self.saved, true);
+        let Err(error) = self.disk.sync_folder(&self.path) else { return Ok(()) };
+        // It has its name already, and whether it keeps it nobody knows: the former one takes the name back, so that the
+        // next change does not begin from something else than what a start would find.
+        let back = if was_saved { self.put(&former) } else { self.disk.remove(&self.manifest_path()) };
+        if back.is_ok() {
+            (self.manifest, self.saved) = (former, was_saved);
+        }
+        Err(error)
+    }
+
+    /// Writes a manifest and gives it its name.
+    fn put(&self, manifest: &Manifest) -> io::Result<()> {
         let temp = self.path(&[b"temp-", &self.name[..], b".manifest"].concat());
         let mut file = self.disk.create(&temp)?;
         file.write_all(&manifest.to_bytes())?;
         file.sync()?;
         drop(file);
-        self.disk.rename(&temp, &self.manifest_path())?;
-        self.disk.sync_folder(&self.path)?;
-        self.manifest = manifest;
-        self.saved = true;
-        Ok(())
+        self.disk.rename(&temp, &self.manifest_path())
     }
 
     /// Makes a base of `contents`, in the RDB format or of commands, for a folder that has none. Returns its name. The manifest

@@ -15,16 +15,16 @@ pub mod rewrite;
 pub mod sync;
 pub mod write;
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use engine::time::UnixMs;
 use persistence::aof::folder::Folder;
-use persistence::disk::{Disk as _, DiskFile as _, OsDisk};
+use persistence::disk::{Disk as _, DiskFile as _};
 
 use crate::config::Config;
 use crate::config::parse::error_text;
+use crate::disk::{ServerDisk, ServerFile};
 use crate::net::poll::Waker;
 use crate::propagation::Feed;
 use crate::server::Server;
@@ -48,9 +48,9 @@ pub struct Aof {
     /// Whether commands are logged.
     pub state: State,
     /// The files; `None` until they are needed for the first time.
-    pub folder: Option<Folder<OsDisk>>,
+    pub folder: Option<Folder<ServerDisk>>,
     /// The file that is written to.
-    file: Option<Arc<File>>,
+    file: Option<Arc<ServerFile>>,
     /// Its length.
     file_len: u64,
     /// Length of all files.
@@ -65,6 +65,8 @@ pub struct Aof {
     postponed: Option<UnixMs>,
     /// Why the last write failed; `None`: it went well.
     pub write_error: Option<String>,
+    /// The disk failed to make something durable, and was asked again.
+    doubtful: bool,
     /// When that was last in the log.
     error_logged: UnixMs,
     /// Writes that came late because the disk was busy.
@@ -94,6 +96,7 @@ impl Aof {
             last_sync: UnixMs(0),
             postponed: None,
             write_error: None,
+            doubtful: false,
             error_logged: UnixMs(0),
             delayed_syncs: 0,
             rewrites: rewrite::Rewrites::default(),
@@ -114,10 +117,10 @@ impl Aof {
 ///
 /// # Errors
 /// The text for the log: what is wrong with the manifest.
-pub fn open_folder(config: &Config) -> Result<Folder<OsDisk>, String> {
+pub fn open_folder(disk: &ServerDisk, config: &Config) -> Result<Folder<ServerDisk>, String> {
     use persistence::aof::folder::OpenError;
-    Folder::open(OsDisk, config.appenddirname.as_path(), config.appendfilename.as_bytes()).map_err(
-        |error| match error {
+    Folder::open(disk.clone(), config.appenddirname.as_path(), config.appendfilename.as_bytes()).map_err(|error| {
+        match error {
             OpenError::Manifest(error) => {
                 tracing::warn!("*** FATAL AOF MANIFEST FILE ERROR ***");
                 if let Some((number, line)) = &error.line {
@@ -129,8 +132,8 @@ pub fn open_folder(config: &Config) -> Result<Folder<OsDisk>, String> {
             OpenError::Io(error) => {
                 format!("Fatal error: can't open the AOF manifest file for reading: {}", error_text(&error))
             }
-        },
-    )
+        }
+    })
 }
 
 fn shown(name: &[u8]) -> String {
@@ -142,16 +145,16 @@ impl Server {
     ///
     /// # Errors
     /// What is wrong with it, for the log.
-    pub(crate) fn aof_folder(&mut self) -> Result<&mut Folder<OsDisk>, String> {
+    pub(crate) fn aof_folder(&mut self) -> Result<&mut Folder<ServerDisk>, String> {
         let folder = match self.aof.folder.take() {
             Some(folder) => folder,
-            None => open_folder(&self.config)?,
+            None => open_folder(&self.disk, &self.config)?,
         };
         Ok(self.aof.folder.insert(folder))
     }
 
     /// Begins to write to `file`, which has `len` bytes.
-    fn write_aof_to(&mut self, file: File, len: u64) {
+    fn write_aof_to(&mut self, file: ServerFile, len: u64) {
         self.aof.file = Some(Arc::new(file));
         self.aof.file_len = len;
         self.aof.unsynced = false;
@@ -164,7 +167,7 @@ impl Server {
     }
 
     /// Ceases to write; what is written already is made durable by the caller.
-    fn write_aof_no_more(&mut self) -> Option<Arc<File>> {
+    fn write_aof_no_more(&mut self) -> Option<Arc<ServerFile>> {
         self.propagation.aof = None;
         self.refresh_interest();
         self.aof.postponed = None;
@@ -249,8 +252,8 @@ impl Server {
     }
 
     /// Length of all files of the append-only file, as they are on the disk.
-    pub(crate) fn aof_files_len(folder: &Folder<OsDisk>) -> u64 {
-        folder.manifest().files().map(|file| OsDisk.len(&folder.path(&file.name)).unwrap_or(0)).sum()
+    pub(crate) fn aof_files_len(folder: &Folder<ServerDisk>) -> u64 {
+        folder.manifest().files().map(|file| folder.disk().len(&folder.path(&file.name)).unwrap_or(0)).sum()
     }
 }
 

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use engine::time::UnixMs;
 use persistence::aof::{encode_timestamp, rewrite};
-use persistence::disk::Disk as _;
+use persistence::disk::{Disk as _, DiskFile as _};
 
 use super::{State, shown};
 use crate::child::{Child, Ending, Purpose, Reporter};
 use crate::config::parse::error_text;
-use crate::config::value::Reason;
+use crate::config::value::{Appendfsync, Reason};
 use crate::server::Server;
 use crate::snapshot::{SnapshotFile, SnapshotKind, wait_for_test};
 
@@ -133,6 +133,7 @@ impl Server {
                     // It would be in the new base and in the new increment: twice.
                     return Err(report("Can't rewrite the append-only file while it can't be written to".to_owned()));
                 }
+                self.finish_incr()?;
                 let folder = self.aof_folder().map_err(report)?;
                 let (file, name) = folder.create_incr(offset).inspect_err(|error| {
                     tracing::warn!("Can't open the append-only file: {}", error_text(error));
@@ -149,11 +150,22 @@ impl Server {
         }
     }
 
+    /// Makes the increment durable behind which another one is about to begin: a loss of power that took its end, but
+    /// nothing of the next, would leave files that no start accepts. Those who never sync have chosen that risk.
+    fn finish_incr(&mut self) -> io::Result<()> {
+        let Some(file) = self.aof.file.as_ref().filter(|_| self.config.appendfsync == Appendfsync::Everysec) else {
+            return Ok(());
+        };
+        file.sync().inspect_err(|error| tracing::warn!("Fail to fsync the AOF file: {}", error_text(error)))?;
+        self.aof.syncer.note_synced(self.propagation.offset);
+        Ok(())
+    }
+
     /// The child's work.
     fn write_base(&mut self, reporter: &mut Reporter) -> bool {
         let name = temporary_name(std::process::id());
         let written = if self.aof.rewrites.rdb {
-            SnapshotFile::create(&name, self.config.aof_rewrite_incremental_fsync)
+            SnapshotFile::create(&self.disk, &name, self.config.aof_rewrite_incremental_fsync)
                 .and_then(|file| self.write_snapshot(file, SnapshotKind::AofBase, || reporter.key()))
                 .and_then(SnapshotFile::finish)
         } else {
@@ -174,7 +186,7 @@ impl Server {
 
     /// Writes all data as commands.
     fn write_commands(&self, path: &Path, reporter: &mut Reporter) -> io::Result<()> {
-        let mut file = SnapshotFile::create(path, self.config.aof_rewrite_incremental_fsync)?;
+        let mut file = SnapshotFile::create(&self.disk, path, self.config.aof_rewrite_incremental_fsync)?;
         let mut buffer = Vec::new();
         if self.config.aof_timestamp_enabled {
             encode_timestamp(&mut buffer, self.clock.now().secs());

@@ -9,15 +9,16 @@ use std::sync::mpsc::{Sender, channel};
 
 use persistence::disk::DiskFile as _;
 
+use crate::disk::ServerFile;
 use crate::net::poll::Waker;
 
 /// What there is to do.
 #[derive(Debug)]
 enum Job {
     /// Make a file durable, up to a replication offset.
-    Sync(Arc<File>, u64),
+    Sync(Arc<ServerFile>, u64),
     /// The same, and close it: nobody waits for it.
-    Close(Arc<File>, u64),
+    Close(Arc<ServerFile>, u64),
     /// Close a file that has lost its name: its blocks are freed.
     Free(File),
 }
@@ -48,13 +49,13 @@ impl Syncer {
     }
 
     /// Makes `file` durable, in which everything up to `offset` was written.
-    pub fn sync(&mut self, file: &Arc<File>, offset: u64) {
+    pub fn sync(&mut self, file: &Arc<ServerFile>, offset: u64) {
         self.shared.pending.fetch_add(1, Ordering::AcqRel);
         self.send(Job::Sync(Arc::clone(file), offset));
     }
 
     /// Makes `file` durable and closes it.
-    pub fn close(&mut self, file: Arc<File>, offset: u64) {
+    pub fn close(&mut self, file: Arc<ServerFile>, offset: u64) {
         self.send(Job::Close(file, offset));
     }
 

@@ -6,6 +6,7 @@ use persistence::disk::DiskFile as _;
 
 use engine::ctx::TimeoutReply;
 
+use super::State;
 use crate::config::parse::error_text;
 use crate::config::value::Appendfsync;
 use crate::server::Server;
@@ -202,6 +203,27 @@ impl Server {
     pub(crate) fn aof_cron(&mut self) {
         if self.aof.write_error.is_some() || self.aof.postponed.is_some() {
             self.flush_aof(false);
+        }
+        self.sync_aof_again();
+    }
+
+    /// Asks a disk again that failed to make the file durable: nobody else would, since writes are refused meanwhile. A
+    /// system may have dropped what it could not write, and say that all is well now: a new base does not depend on it.
+    fn sync_aof_again(&mut self) {
+        let now = self.clock.now();
+        if self.aof.syncer.error().is_some() {
+            if let Some(file) = &self.aof.file
+                && self.aof.syncer.pending() == 0
+                && now.secs() > self.aof.last_sync.secs()
+            {
+                self.aof.doubtful = true;
+                self.aof.last_sync = now;
+                let file = std::sync::Arc::clone(file);
+                self.aof.syncer.sync(&file, self.propagation.offset);
+            }
+        } else if std::mem::take(&mut self.aof.doubtful) && self.aof.state == State::On {
+            tracing::warn!("The AOF file can be made durable again. It is rewritten, as parts of it may be lost.");
+            self.aof.rewrites.scheduled = true;
         }
     }
 

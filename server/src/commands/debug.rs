@@ -1,5 +1,6 @@
 //! DEBUG: for tests and for those who look inside. Guarded by `enable-debug-command`.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
 use engine::args::Args;
@@ -9,9 +10,11 @@ use engine::ds::{quicklist, table};
 use engine::error::CommandError;
 use engine::keyspace::{Expiry, ValueRef};
 use engine::types::{Hash, List, Set, Zset};
+use persistence::disk::Operation;
 use resp::Protocol;
 
 use super::HostCommand;
+use crate::config::parse::error_text;
 use crate::digest;
 use crate::exec::{Call, HostFn};
 use crate::server::Server;
@@ -40,6 +43,9 @@ const DEBUG: HostCommand = HostCommand {
     ..HostCommand::BASE
 };
 
+/// How DISK-FAULT has a disk fail, or work again.
+const DISK_ERRORS: &[(&str, Option<i32>)] = &[("ENOSPC", Some(libc::ENOSPC)), ("EIO", Some(libc::EIO)), ("NONE", None)];
+
 /// A subcommand: its name, how many arguments it takes behind it, what it does.
 type Sub = (&'static str, std::ops::RangeInclusive<usize>, fn(&mut Call<'_>, &[&[u8]]) -> CmdResult);
 
@@ -51,6 +57,8 @@ const SUBCOMMANDS: &[Sub] = &[
     ("reload", 0..=3, reload),
     ("loadaof", 0..=0, loadaof),
     ("aof-flush-sleep", 1..=1, aof_flush_sleep),
+    ("disk-fault", 2..=3, disk_fault),
+    ("disk-journal", 1..=1, disk_journal),
     ("set-active-expire", 1..=1, set_active_expire),
     ("set-skip-checksum-validation", 1..=1, set_skip_checksum_validation),
     ("pause-cron", 1..=1, pause_cron),
@@ -101,6 +109,11 @@ fn help(call: &mut Call<'_>, _: &[&[u8]]) -> CmdResult {
             ("DICT-RESIZING <0|1>", "Forbid or allow the tables of keys to resize."),
             ("DIGEST", "Output a hex signature representing the current DB content."),
             ("DIGEST-VALUE <key> [<key> ...]", "Output a hex signature of the values of all the specified keys."),
+            (
+                "DISK-FAULT <create|write|sync|rename|sync-folder> <ENOSPC|EIO|NONE> [<left>]",
+                "Have an operation on files of data fail, after it was done <left> times (bytes for write) more.",
+            ),
+            ("DISK-JOURNAL <path>", "Note in a file what of the files of data became durable."),
             ("ERROR <string>", "Return a Redis protocol error with <string> as message."),
             ("HTSTATS <dbid> [full]", "Return hash table statistics of the specified Redis database."),
             ("HTSTATS-KEY <key> [full]", "Like HTSTATS but for the hash table stored at <key>'s value."),
@@ -205,6 +218,26 @@ fn loadaof(call: &mut Call<'_>, _: &[&[u8]]) -> CmdResult {
 fn aof_flush_sleep(call: &mut Call<'_>, args: &[&[u8]]) -> CmdResult {
     let micros = resp::number::parse_i64(args[0]).unwrap_or(0);
     call.server.aof.flush_sleep_us = micros.clamp(0, 60_000_000).unsigned_abs();
+    ok(call)
+}
+
+/// `DISK-FAULT operation error [left]`.
+fn disk_fault(call: &mut Call<'_>, args: &[&[u8]]) -> CmdResult {
+    let operation = Operation::ALL.iter().find(|(_, name)| args[0].eq_ignore_ascii_case(name.as_bytes()));
+    let error = DISK_ERRORS.iter().find(|(name, _)| args[1].eq_ignore_ascii_case(name.as_bytes()));
+    let left = args.get(2).map_or(Some(0), |left| resp::number::parse_i64(left).and_then(|left| left.try_into().ok()));
+    let (Some((operation, _)), Some((_, error)), Some(left)) = (operation, error, left) else {
+        return Err(CommandError::Syntax);
+    };
+    call.server.disk.faults().fail(*operation, *error, left);
+    ok(call)
+}
+
+fn disk_journal(call: &mut Call<'_>, args: &[&[u8]]) -> CmdResult {
+    let path = std::path::Path::new(std::ffi::OsStr::from_bytes(args[0]));
+    let file = std::fs::File::options().append(true).create(true).open(path);
+    let file = file.map_err(|error| CommandError::owned(format!("ERR {}", error_text(&error))))?;
+    call.server.disk.faults().note_in(file);
     ok(call)
 }
 

@@ -1,13 +1,14 @@
 //! Data → RDB file.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use engine::config::AccessClock;
+use persistence::disk::{Disk as _, DiskFile as _};
 use persistence::rdb::{Meta, Writer, WriterOptions};
 
+use crate::disk::{ServerDisk, ServerFile};
 use crate::server::Server;
 
 /// Bytes after which the file is flushed to disk while it is written, so that the last flush does not take long.
@@ -25,7 +26,7 @@ pub enum SnapshotKind {
 /// A file that is flushed to disk piece by piece when wanted.
 #[derive(Debug)]
 pub struct SnapshotFile {
-    file: File,
+    file: ServerFile,
     incremental: bool,
     unflushed: u64,
 }
@@ -35,8 +36,8 @@ impl SnapshotFile {
     ///
     /// # Errors
     /// It cannot be opened for writing.
-    pub fn create(path: &Path, incremental: bool) -> io::Result<Self> {
-        Ok(SnapshotFile { file: File::create(path)?, incremental, unflushed: 0 })
+    pub fn create(disk: &ServerDisk, path: &Path, incremental: bool) -> io::Result<Self> {
+        Ok(SnapshotFile { file: disk.create(path)?, incremental, unflushed: 0 })
     }
 
     /// Has everything reach the disk.
@@ -44,7 +45,7 @@ impl SnapshotFile {
     /// # Errors
     /// The disk's.
     pub fn finish(self) -> io::Result<()> {
-        self.file.sync_all()
+        self.file.sync()
     }
 }
 
@@ -53,7 +54,7 @@ impl Write for SnapshotFile {
         let written = self.file.write(bytes)?;
         self.unflushed += written as u64;
         if self.incremental && self.unflushed >= FLUSH_BYTES {
-            self.file.sync_data()?;
+            self.file.sync()?;
             self.unflushed = 0;
         }
         Ok(written)
@@ -113,7 +114,7 @@ impl Server {
     pub fn save_to_file(&self, key_done: impl FnMut()) -> io::Result<()> {
         let temporary = temporary_name(std::process::id());
         let incremental = self.config.rdb_save_incremental_fsync;
-        let result = SnapshotFile::create(Path::new(&temporary), incremental)
+        let result = SnapshotFile::create(&self.disk, Path::new(&temporary), incremental)
             .inspect_err(|error| {
                 let folder = std::env::current_dir().map(|path| path.display().to_string()).unwrap_or_default();
                 tracing::warn!(
@@ -125,8 +126,8 @@ impl Server {
                 let saved = self
                     .write_snapshot(file, SnapshotKind::Rdb, key_done)
                     .and_then(SnapshotFile::finish)
-                    .and_then(|()| std::fs::rename(&temporary, self.config.dbfilename.as_path()))
-                    .and_then(|()| sync_folder());
+                    .and_then(|()| self.disk.rename(Path::new(&temporary), self.config.dbfilename.as_path()))
+                    .and_then(|()| self.disk.sync_folder(Path::new(".")));
                 saved.inspect_err(|error| {
                     tracing::warn!(
                         "Write error while saving DB to the disk: {}",
@@ -163,11 +164,6 @@ pub(super) fn temporary_name(pid: u32) -> String {
 /// Removes the file that this process has begun to save to, if any.
 pub fn remove_temporary() {
     let _ = std::fs::remove_file(temporary_name(std::process::id()));
-}
-
-/// Has the change of names reach the disk.
-fn sync_folder() -> io::Result<()> {
-    File::open(".")?.sync_all()
 }
 
 /// `rdb-key-save-delay` and `key-load-delay`: microseconds after each key, or one after so many keys when negative.

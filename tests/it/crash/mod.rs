@@ -1,15 +1,17 @@
 //! Crashes of a server that keeps an append-only file, seen from outside: what was acknowledged is there afterwards.
 
 mod model;
+mod power;
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use model::{Dice, Model, Unit};
+use power::Journal;
 use rustix::process::{Pid, Signal, kill_process};
-use tests::{Client, Reply, ReplyError, binary, request};
+use tests::{Client, Process, Reply, ReplyError, binary, request};
 
 /// Rounds of a run in CI; `CRASH_ROUNDS` asks for more.
 const ROUNDS: u64 = 20;
@@ -27,21 +29,11 @@ impl Folder {
         Folder(path)
     }
 
-    fn start(&self, policy: &str) -> (Child, Client) {
-        let log = std::fs::File::options().append(true).create(true).open(self.0.join("log")).expect("it is ours");
-        let mut child = Command::new(binary())
-            .current_dir(&self.0)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a handle more"))
-            .stderr(log)
-            .args(["--port", "0", "--save", "", "--unixsocket", "s", "--appendonly", "yes", "--appendfsync", policy])
-            .args(["--enable-debug-command", "yes", "--busy-reply-threshold", "1"])
-            // Rewrites come often, so that crashes hit them too.
-            .args(["--auto-aof-rewrite-percentage", "50", "--auto-aof-rewrite-min-size", "100kb"])
-            .spawn()
-            .expect("the server was built");
-        let client = connect(&self.0, &mut child);
-        (child, client)
+    fn start(&self, policy: &str) -> (Process, Client) {
+        let args = ["--save", "", "--appendonly", "yes", "--appendfsync", policy, "--busy-reply-threshold", "1"];
+        // Rewrites come often, so that crashes hit them too.
+        let rewrites = ["--auto-aof-rewrite-percentage", "50", "--auto-aof-rewrite-min-size", "100kb"];
+        Process::launch(&self.0, Command::new(binary()), &[&args[..], &rewrites].concat())
     }
 }
 
@@ -51,23 +43,6 @@ impl Drop for Folder {
             let _ = std::fs::remove_dir_all(&self.0);
         }
     }
-}
-
-fn connect(dir: &Path, child: &mut Child) -> Client {
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(60) {
-        if let Some(status) = child.try_wait().expect("it is our child") {
-            let log = std::fs::read_to_string(dir.join("log")).expect("there is a log");
-            panic!("the server does not start ({status}):\n{}", &log[log.len().saturating_sub(2000)..]);
-        }
-        if let Ok(mut client) = Client::connect_unix(&dir.join("s"))
-            && client.try_call(&["PING"]).is_ok_and(|reply| reply == Reply::Simple("PONG".to_owned()))
-        {
-            return client;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    panic!("the server does not answer");
 }
 
 /// A client that writes to keys of its own.
@@ -197,16 +172,26 @@ fn trouble(dir: &Path, pid: u32, dice: &mut Dice, over: &AtomicBool) {
     }
 }
 
-/// Rounds of writing, a kill at a random moment within `millis`, and a look at what is left: everything that was
-/// acknowledged longer than `lost_at_most` before the kill.
-fn crash(policy: &str, rounds: u64, millis: std::ops::Range<u64>, lost_at_most: Duration) {
-    let folder = Folder::new(policy);
+/// What ends a round.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Crash {
+    /// The process is killed; what it gave to the system is there.
+    Kill,
+    /// The machine loses power; of each file at least that is there which the system said was on the disk.
+    PowerLoss,
+}
+
+/// Rounds of writing, a crash at a random moment within `millis`, and a look at what is left: everything that was
+/// acknowledged longer than `lost_at_most` before the crash.
+fn crash(policy: &str, crash: Crash, rounds: u64, millis: std::ops::Range<u64>, lost_at_most: Duration) {
+    let folder = Folder::new(&format!("{policy}-{crash:?}"));
     let (mut dice, mut troubles) = (Dice(0x51_7cc1_b727_220a), Dice(0x1234_5678_9abc_def1));
     let mut writers: Vec<Writer> = (0..WRITERS).map(Writer::new).collect();
     let mut units = 0;
     for round in 0..rounds {
-        let (mut child, _) = folder.start(policy);
-        let (pid, dir, over) = (child.id(), &folder.0, AtomicBool::new(false));
+        let (mut process, mut client) = folder.start(policy);
+        let journal = (crash == Crash::PowerLoss).then(|| Journal::start(&mut client, &folder.0));
+        let (pid, dir, over) = (process.pid(), &folder.0, AtomicBool::new(false));
         let killed = std::thread::scope(|scope| {
             for (number, writer) in writers.iter_mut().enumerate() {
                 scope.spawn(move || writer.write(dir, number == 0));
@@ -215,11 +200,14 @@ fn crash(policy: &str, rounds: u64, millis: std::ops::Range<u64>, lost_at_most: 
             std::thread::sleep(Duration::from_millis(millis.start + dice.below(millis.end - millis.start)));
             over.store(true, Ordering::Relaxed);
             let killed = Instant::now();
-            child.kill().expect("it is our child");
-            child.wait().expect("it is our child");
+            process.kill();
             killed
         });
-        let (mut child, mut client) = folder.start(policy);
+        if let Some(journal) = journal {
+            // The children of the killed process write no more when their parent does not: they are waited for.
+            journal.lose_power(&mut dice);
+        }
+        let (mut process, mut client) = folder.start(policy);
         // Replies that were read behind the kill were sent before it.
         let durable_until = killed.checked_sub(lost_at_most).filter(|_| !lost_at_most.is_zero());
         for writer in &mut writers {
@@ -227,10 +215,9 @@ fn crash(policy: &str, rounds: u64, millis: std::ops::Range<u64>, lost_at_most: 
             writer.check(&mut client, durable_until, &what);
             units += writer.sent.iter().filter(|(_, at)| at.is_some()).count();
         }
-        child.kill().expect("it is our child");
-        child.wait().expect("it is our child");
+        process.kill();
     }
-    println!("appendfsync {policy}: {rounds} rounds, {units} units acknowledged");
+    println!("appendfsync {policy}, {crash:?}: {rounds} rounds, {units} units acknowledged");
 }
 
 fn rounds(default: u64) -> u64 {
@@ -239,5 +226,15 @@ fn rounds(default: u64) -> u64 {
 
 #[test]
 fn what_was_acknowledged_survives_kill_9() {
-    crash("always", rounds(ROUNDS), 20..400, Duration::ZERO);
+    crash("always", Crash::Kill, rounds(ROUNDS), 20..400, Duration::ZERO);
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_loss_of_power() {
+    crash("always", Crash::PowerLoss, rounds(ROUNDS), 20..400, Duration::ZERO);
+}
+
+#[test]
+fn everysec_loses_two_seconds_at_most() {
+    crash("everysec", Crash::PowerLoss, rounds(ROUNDS / 5), 500..4000, Duration::from_secs(2));
 }

@@ -1,140 +1,11 @@
-//! The file system as the append-only file needs it: few operations, each with its promise about what survives a crash.
-//!
-//! [`OsDisk`] is the real one. [`CrashDisk`] lives in memory and forgets at [`crash`](CrashDisk::crash) what a real disk
-//! may forget: bytes that were not synced, and names that were not followed by a sync of their folder.
+//! A disk in memory that can lose power or run full.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// A file system.
-pub trait Disk {
-    /// A file open for appending.
-    type File: DiskFile;
-    /// A file open for reading.
-    type Reader: Read;
-
-    /// Makes a new empty file, or empties the one that is there.
-    ///
-    /// # Errors
-    /// What the system says.
-    fn create(&self, path: &Path) -> io::Result<Self::File>;
-
-    /// Opens a file for appending; it is made if it is missing.
-    ///
-    /// # Errors
-    /// What the system says.
-    fn append(&self, path: &Path) -> io::Result<Self::File>;
-
-    /// Opens a file for reading.
-    ///
-    /// # Errors
-    /// `NotFound`, or what the system says.
-    fn open(&self, path: &Path) -> io::Result<Self::Reader>;
-
-    /// Length of a file in bytes.
-    ///
-    /// # Errors
-    /// `NotFound`, or what the system says.
-    fn len(&self, path: &Path) -> io::Result<u64>;
-
-    /// Gives a file another name; what had that name is gone. Durable after [`sync_folder`](Self::sync_folder).
-    ///
-    /// # Errors
-    /// What the system says.
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-
-    /// Removes a file.
-    ///
-    /// # Errors
-    /// `NotFound`, or what the system says.
-    fn remove(&self, path: &Path) -> io::Result<()>;
-
-    /// Makes a folder unless it is there.
-    ///
-    /// # Errors
-    /// What the system says.
-    fn make_folder(&self, path: &Path) -> io::Result<()>;
-
-    /// Makes the names in a folder durable.
-    ///
-    /// # Errors
-    /// What the system says.
-    fn sync_folder(&self, path: &Path) -> io::Result<()>;
-}
-
-/// A file open for appending. `write` may take less than it is given, as a full disk does.
-pub trait DiskFile: Write {
-    /// Makes everything written so far durable.
-    ///
-    /// # Errors
-    /// What the system says; nothing is known then about what is durable.
-    fn sync(&self) -> io::Result<()>;
-
-    /// Cuts the file off at `len` bytes.
-    ///
-    /// # Errors
-    /// What the system says.
-    fn truncate(&self, len: u64) -> io::Result<()>;
-}
-
-/// The file system of the machine.
-#[derive(Copy, Clone, Debug, Default)]
-pub struct OsDisk;
-
-impl Disk for OsDisk {
-    type File = fs::File;
-    type Reader = fs::File;
-
-    fn create(&self, path: &Path) -> io::Result<fs::File> {
-        let file = self.append(path)?;
-        file.set_len(0)?;
-        Ok(file)
-    }
-
-    fn append(&self, path: &Path) -> io::Result<fs::File> {
-        fs::OpenOptions::new().append(true).create(true).open(path)
-    }
-
-    fn open(&self, path: &Path) -> io::Result<fs::File> {
-        fs::File::open(path)
-    }
-
-    fn len(&self, path: &Path) -> io::Result<u64> {
-        fs::metadata(path).map(|meta| meta.len())
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        fs::remove_file(path)
-    }
-
-    fn make_folder(&self, path: &Path) -> io::Result<()> {
-        match fs::create_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-            other => other,
-        }
-    }
-
-    fn sync_folder(&self, path: &Path) -> io::Result<()> {
-        fs::File::open(path)?.sync_all()
-    }
-}
-
-impl DiskFile for fs::File {
-    fn sync(&self) -> io::Result<()> {
-        self.sync_data()
-    }
-
-    fn truncate(&self, len: u64) -> io::Result<()> {
-        self.set_len(len)
-    }
-}
+use super::{Disk, DiskFile};
 
 /// The contents of a file in memory.
 #[derive(Clone, Debug, Default)]
@@ -280,6 +151,10 @@ impl DiskFile for CrashFile {
         contents.bytes.truncate(len as usize);
         contents.durable = contents.durable.min(contents.bytes.len());
         Ok(())
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(lock(&self.contents).bytes.len() as u64)
     }
 }
 

@@ -1,0 +1,60 @@
+//! Losing power: the server notes what became durable (DEBUG DISK-JOURNAL), and of the rest as much is cut off as a die says.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tests::Client;
+
+use super::model::Dice;
+
+/// The folder of the append-only file.
+const FOLDER: &str = "appendonlydir";
+
+/// What is durable of the files of a server.
+pub(super) struct Journal {
+    dir: PathBuf,
+    /// Lengths when the journal began: all of it was there after the last loss of power.
+    before: HashMap<PathBuf, u64>,
+}
+
+impl Journal {
+    pub(super) fn start(client: &mut Client, dir: &Path) -> Journal {
+        let _ = fs::remove_file(dir.join("journal"));
+        assert_eq!(client.call(&["DEBUG", "DISK-JOURNAL", "journal"]).to_string(), "+OK");
+        Journal { dir: dir.to_owned(), before: files(dir) }
+    }
+
+    /// Cuts off what may be lost. Names are not lost here: the unit tests of the folder do that.
+    pub(super) fn lose_power(self, dice: &mut Dice) {
+        let mut durable = self.before;
+        for line in fs::read_to_string(self.dir.join("journal")).expect("there is a journal").lines() {
+            match line.split_once(' ').expect("two parts") {
+                ("sync", rest) => {
+                    let (len, path) = rest.split_once(' ').expect("a length and a path");
+                    durable.insert(PathBuf::from(path), len.parse().expect("a number"));
+                }
+                ("rename", rest) => {
+                    let (from, to) = rest.split_once('\t').expect("two paths");
+                    let len = durable.remove(Path::new(from)).unwrap_or(0);
+                    durable.insert(PathBuf::from(to), len);
+                }
+                (other, _) => panic!("the journal says {other}"),
+            }
+        }
+        for (path, len) in files(&self.dir) {
+            let kept = durable.get(&path).copied().unwrap_or(0);
+            let unsynced = len.checked_sub(kept).unwrap_or_else(|| panic!("{} has shrunk", path.display()));
+            let file = fs::File::options().write(true).open(self.dir.join(&path)).expect("it is there");
+            file.set_len(kept + dice.below(unsynced + 1)).expect("it can be cut off");
+        }
+    }
+}
+
+/// The files, with their lengths.
+fn files(dir: &Path) -> HashMap<PathBuf, u64> {
+    let entries = fs::read_dir(dir.join(FOLDER)).expect("there is a folder").map(|entry| entry.expect("an entry"));
+    entries
+        .map(|entry| (Path::new(FOLDER).join(entry.file_name()), entry.metadata().expect("it is there").len()))
+        .collect()
+}
