@@ -100,6 +100,10 @@ pub(crate) enum Mode {
     Replica,
     /// Run the script in [`Options::file`].
     Eval,
+    /// Print the hint for the line in [`Options::file`], or check the hints that the file of this name expects.
+    Hint {
+        from_file: bool,
+    },
     /// An option that redis-cli has and we do not have yet.
     Missing(&'static str),
 }
@@ -132,6 +136,8 @@ pub(crate) struct Options {
     pub(crate) cluster: bool,
     pub(crate) exit_on_error: bool,
     pub(crate) show_pushes: Option<bool>,
+    /// At a terminal, nothing that redis-cli does not do.
+    pub(crate) plain: bool,
     pub(crate) mode: Mode,
     /// MATCH of the modes that walk the keyspace.
     pub(crate) pattern: Option<Vec<u8>>,
@@ -174,6 +180,7 @@ impl Default for Options {
             cluster: false,
             exit_on_error: false,
             show_pushes: None,
+            plain: false,
             mode: Mode::Command,
             pattern: None,
             count: 10,
@@ -343,8 +350,6 @@ const MISSING: &[&str] = &[
     "--tls-ciphers",
     "--tls-ciphersuites",
     "--insecure",
-    "--test_hint",
-    "--test_hint_file",
 ];
 
 /// `--top 1000000` is a list that nobody reads, and memory.
@@ -404,6 +409,7 @@ pub(crate) fn parse(
             b"--askpass" => options.ask_password = true,
             b"--no-auth-warning" => options.auth_warning = false,
             b"--verbose" => {}
+            b"--plain" => options.plain = true,
             b"--scan" => options.mode = Mode::Scan,
             b"--stat" => options.mode = Mode::Stat,
             b"--pipe" => options.mode = Mode::Pipe,
@@ -462,6 +468,10 @@ pub(crate) fn parse(
                     },
                     b"--eval" => {
                         options.mode = Mode::Eval;
+                        options.file = value.clone();
+                    }
+                    b"--test_hint" | b"--test_hint_file" => {
+                        options.mode = Mode::Hint { from_file: option == b"--test_hint_file" };
                         options.file = value.clone();
                     }
                     b"--rdb" | b"--functions-rdb" => {

@@ -1,14 +1,18 @@
 //! redis-cli-rs, a drop-in for redis-cli, and redis-benchmark-rs, one for redis-benchmark.
 //!
-//! Of the client `args` reads the command line, `session` runs commands over a `connection`, `print` formats replies, `repl` is the
-//! prompt (and commands from a pipe), `help` knows what `COMMAND DOCS` tells, `modes` has everything that is not
-//! "run commands and print replies". `benchmark` is the other program.
+//! Of the client `args` reads the command line, `session` runs commands over a `connection`, `print` formats replies, `repl` is
+//! the prompt (and commands from a pipe), `editor` the line being typed, `complete` what it could become. `docs` has what is
+//! known about commands, `hint` and `help` tell it. `modes` has everything that is not "run commands and print replies".
+//! `benchmark` is the other program.
 
 mod args;
 pub mod benchmark;
+mod complete;
 mod connection;
+mod docs;
 mod editor;
 mod help;
+mod hint;
 mod modes;
 mod percentiles;
 mod print;
@@ -50,8 +54,7 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let tty =
-        io::stdout().is_terminal() || environment("FAKETTY").is_some() || environment("FAKETTY_WITH_PROMPT").is_some();
+    let tty = io::stdout().is_terminal() || environment("FAKETTY").is_some();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -96,6 +99,7 @@ async fn run(mut options: Options, tty: bool) -> ExitCode {
             modes::replica::save(Session::new(options, tty), &path, functions_only).await
         }
         Mode::Replica => modes::replica::follow(Session::new(options, tty)).await,
+        Mode::Hint { from_file } => modes::hints::run(Session::new(options, tty), from_file).await,
         Mode::Eval => modes::eval::run(options, tty).await,
         Mode::Missing(name) => {
             eprintln!("redis-cli-rs does not have {name} yet");

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use resp::inline::split_words;
 
 use crate::args::Output;
+use crate::docs;
 use crate::editor::{End, Lines, Source};
-use crate::help;
 use crate::session::{Session, Waited};
 
 /// Invites to type while messages are printed. The carriage return lets the next line overwrite it.
@@ -25,7 +25,7 @@ pub(crate) async fn run(mut session: Session, tty: bool) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let terminal = matches!(lines.source, Source::Terminal(_));
+    let terminal = matches!(&lines.source, Source::Terminal(terminal) if terminal.is_real());
     session.enter_prompt(terminal);
     if let Source::Terminal(terminal) = &mut lines.source {
         terminal.set_hints(true);
@@ -51,12 +51,11 @@ pub(crate) async fn run(mut session: Session, tty: bool) -> ExitCode {
                 break;
             }
         }
-        if let Source::Terminal(terminal) = &mut lines.source
-            && session.is_connected()
-        {
-            terminal.set_docs(help::docs(&mut session).await);
+        if let Source::Terminal(terminal) = &mut lines.source {
+            terminal.set_docs(docs::known(&mut session).await);
         }
-        let line = match lines.read(&session.prompt()) {
+        let prompt = session.prompt();
+        let line = match lines.read(&mut session, &prompt).await {
             Ok(line) => line,
             Err(End::Eof | End::Interrupted) => return ExitCode::SUCCESS,
             Err(End::Failed(text)) => {

@@ -13,7 +13,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::{Endpoint, Options, Output, Wanted};
 use crate::connection::{Connection, Error, io_text};
-use crate::help::{self, Doc};
+use crate::docs::Doc;
+use crate::help;
 use crate::modes::replica;
 use crate::print::{self, Style};
 
@@ -133,6 +134,8 @@ pub(crate) struct Session {
     subscriptions: Subscriptions,
     show_pushes: bool,
     at_prompt: bool,
+    /// Says nothing of a server that is not there: it is not needed.
+    pub(crate) quiet: bool,
     /// Ctrl-C, once the session handles it itself.
     interrupts: Option<Signal>,
     /// What COMMAND DOCS told, once asked.
@@ -160,6 +163,7 @@ impl Session {
             subscriptions: Subscriptions::default(),
             show_pushes: options.show_pushes.unwrap_or(tty),
             at_prompt: false,
+            quiet: false,
             interrupts: None,
             docs: None,
             options,
@@ -177,6 +181,11 @@ impl Session {
 
     pub(crate) fn is_connected(&self) -> bool {
         self.connection.is_some()
+    }
+
+    /// Whether the session may do more than redis-cli does: at a terminal, unless told otherwise.
+    pub(crate) fn assists(&self) -> bool {
+        self.interrupts.is_some() && !self.options.plain
     }
 
     pub(crate) fn is_subscribed(&self) -> bool {
@@ -208,6 +217,7 @@ impl Session {
     /// Points the session at another server and connects.
     pub(crate) async fn connect_to(&mut self, host: String, port: u16) -> bool {
         self.endpoint = Endpoint { host, port, socket: None };
+        self.docs = None;
         self.disconnect();
         self.connect().await
     }
@@ -228,6 +238,7 @@ impl Session {
         let opened = Connection::open(&self.endpoint, self.options.family, self.options.connect_timeout).await;
         let mut connection = match opened {
             Ok(connection) => connection,
+            Err(_) if self.quiet => return false,
             Err(error) => {
                 eprintln!("Could not connect to Redis at {}: {}", self.endpoint.name(), io_text(&error));
                 return false;

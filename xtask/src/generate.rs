@@ -1,4 +1,7 @@
-//! `cargo xtask generate`: COMPAT.md, from what a started server says about itself and from the ledger.
+//! `cargo xtask generate`: COMPAT.md, from what a started server says about itself and from the ledger, and the table of
+//! commands that redis-cli-rs knows without a server.
+
+mod docs_table;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -14,8 +17,9 @@ use crate::{Error, Verdict, fail};
 const USAGE: &str = "\
 cargo xtask generate [--check] [--server PATH]
 
-Writes COMPAT.md: which commands of Redis 8.0 a started server has, and which part of the official suite passes.
-  --check         write nothing; exit code 1 when the file is not up to date
+Writes COMPAT.md: which commands of Redis 8.0 a started server has, and which part of the official suite passes. Writes
+cli/src/commands.txt: what the server tells of its commands, for hints and help without a server.
+  --check         write nothing; exit code 1 when a file is not up to date
   --server PATH   ask this server (else built, debug profile)";
 
 /// Every command of Redis 8.0, by group.
@@ -43,19 +47,24 @@ pub(crate) fn run(args: &[String]) -> Verdict {
     };
     let peer = Peer::start(&server, &[], None)?;
     let mut client = peer.client()?;
-    let text = compat(&commands(&mut client)?, &histories(&mut client)?, &Ledger::load()?);
-    let path = place::root().join("COMPAT.md");
-    if std::fs::read_to_string(&path).is_ok_and(|old| old == text) {
-        println!("COMPAT.md is up to date");
-        return Ok(true);
+    let files = [
+        ("COMPAT.md", compat(&commands(&mut client)?, &histories(&mut client)?, &Ledger::load()?)),
+        (docs_table::PATH, docs_table::table(&mut client)?),
+    ];
+    let mut fresh = true;
+    for (path, text) in files {
+        let file = place::root().join(path);
+        if std::fs::read_to_string(&file).is_ok_and(|old| old == text) {
+            println!("{path} is up to date");
+        } else if check {
+            println!("{path} is not up to date: run cargo xtask generate");
+            fresh = false;
+        } else {
+            std::fs::write(&file, text)?;
+            println!("{path} is written");
+        }
     }
-    if check {
-        println!("COMPAT.md is not up to date: run cargo xtask generate");
-        return Ok(false);
-    }
-    std::fs::write(&path, text)?;
-    println!("COMPAT.md is written");
-    Ok(true)
+    Ok(fresh)
 }
 
 /// The commands and subcommands (`config|get`) that a server has, in lower case.

@@ -9,6 +9,7 @@ use crate::connection::{Connection, Error};
 
 pub(crate) mod bigkeys;
 pub(crate) mod eval;
+pub(crate) mod hints;
 pub(crate) mod hotkeys;
 pub(crate) mod keystats;
 pub(crate) mod latency;

@@ -30,7 +30,7 @@ pub const COMMANDS: &[&Command] = &[
 ];
 
 const UNIT: Arg =
-    Arg::one_of("unit", &[Arg::word("m", "m"), Arg::word("km", "km"), Arg::word("ft", "ft"), Arg::word("mi", "mi")]);
+    Arg::one_of("unit", &[Arg::word("m", "M"), Arg::word("km", "KM"), Arg::word("ft", "FT"), Arg::word("mi", "MI")]);
 
 /// Reads longitude and latitude.
 fn position(args: &mut Args<'_>) -> Result<Position, CommandError> {

@@ -462,7 +462,7 @@ const KILL: HostCommand = HostCommand {
     args: &[Arg::one_of(
         "filter",
         &[
-            Arg::string("old-format"),
+            Arg::string("old-format").display("ip:port"),
             Arg::one_of(
                 "new-format",
                 &[
@@ -481,10 +481,10 @@ const KILL: HostCommand = HostCommand {
                     .optional()
                     .since("2.8.12"),
                     Arg::string("username").token("USER").optional(),
-                    Arg::string("addr").token("ADDR").optional(),
-                    Arg::string("laddr").token("LADDR").optional().since("6.2.0"),
+                    Arg::string("addr").display("ip:port").token("ADDR").optional(),
+                    Arg::string("laddr").display("ip:port").token("LADDR").optional().since("6.2.0"),
                     Arg::one_of("skipme", &[Arg::word("yes", "YES"), Arg::word("no", "NO")]).token("SKIPME").optional(),
-                    Arg::integer("maxage").token("MAXAGE").optional().since("8.0.0"),
+                    Arg::integer("maxage").token("MAXAGE").optional().since("7.4.0"),
                 ],
             )
             .many(),

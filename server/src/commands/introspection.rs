@@ -320,7 +320,7 @@ fn reply_arguments(args: &[Arg], out: &mut Writer<'_>) {
         out.bulk(arg.kind.as_str().as_bytes());
         if shown {
             out.bulk(b"display_text");
-            out.bulk(arg.name.as_bytes());
+            out.bulk(arg.display.unwrap_or(arg.name).as_bytes());
         }
         if let Some(spec) = arg.key_spec {
             reply_pair(out, "key_spec_index", i64::from(spec));

@@ -33,7 +33,7 @@ const FROM: Arg = Arg::one_of(
     "from",
     &[
         Arg::string("member").token("FROMMEMBER"),
-        Arg::block("fromlonlat", &[Arg::double("longitude").token("FROMLONLAT"), Arg::double("latitude")]),
+        Arg::block("fromlonlat", &[Arg::double("longitude"), Arg::double("latitude")]).token("FROMLONLAT"),
     ],
 );
 const BY: Arg = Arg::one_of(

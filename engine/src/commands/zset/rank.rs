@@ -125,8 +125,7 @@ fn zmscore(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     Ok(Outcome::Done)
 }
 
-const RANK_ARGS: &[Arg] =
-    &[Arg::key("key"), Arg::string("member"), Arg::word("withscore", "WITHSCORE").optional().since("7.2.0")];
+const RANK_ARGS: &[Arg] = &[Arg::key("key"), Arg::string("member"), Arg::word("withscore", "WITHSCORE").optional()];
 
 const ZRANK: Command = Command {
     name: "zrank",
