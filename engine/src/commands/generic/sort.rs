@@ -9,6 +9,7 @@ use std::ops::Range;
 use crate::args::Args;
 use crate::command::{Acl, Arg, Arity, Command, Flags, Group, InvalidArguments, KeyFlags, KeyRef, KeySpec};
 use crate::ctx::{CmdResult, Ctx, Outcome};
+use crate::ds::int::parse_i64;
 use crate::ds::listpack::{Elem, ElemBuf};
 use crate::ds::quicklist::End;
 use crate::effects::EventClass;
@@ -72,6 +73,9 @@ const SORT_RO: Command = Command {
     run: |ctx, args| sort(ctx, args, Store::Refused),
     ..Command::BASE
 };
+
+/// Room set aside for each element's text before it is seen, in bytes.
+const TEXT_EXPECTED: usize = 8;
 
 /// Whether STORE is among the options.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -245,23 +249,17 @@ fn read_hash<'a>(db: &'a mut Db, key: &[u8], field: &[u8]) -> Result<Option<(Ref
     Ok(db.read::<Hash>(key)?.map(|hash| (hash, now)))
 }
 
-/// What an element is ordered by.
-#[derive(Clone, Debug)]
-enum Weight {
-    Number(f64),
-    /// A piece of the buffer of weights; `None` comes before everything.
-    Text(Option<Range<usize>>),
-    /// The element itself.
-    Own,
-}
+/// An element: where it lies in the buffer of elements.
+type Item = Range<usize>;
 
-#[derive(Clone, Debug)]
-struct Item {
-    /// A piece of the buffer of elements.
-    element: Range<usize>,
-    /// Place in the original order: ties stay in it.
-    index: usize,
-    weight: Weight,
+/// What the elements are ordered by, in their original order.
+#[derive(Debug)]
+enum Weights {
+    /// The elements themselves.
+    Own,
+    Numbers(Vec<f64>),
+    /// Pieces of a buffer; `None` comes before everything.
+    Texts(Vec<u8>, Vec<Option<Range<usize>>>),
 }
 
 fn sort(ctx: &mut Ctx<'_>, args: &mut Args<'_>, store: Store) -> CmdResult {
@@ -271,17 +269,8 @@ fn sort(ctx: &mut Ctx<'_>, args: &mut Args<'_>, store: Store) -> CmdResult {
     let mut items = load(ctx.db, key, &mut options, ctx.may_block, &mut elements)?;
     let window = options.window(items.len());
     if !options.unsorted {
-        let weights = weigh(ctx.db, &options, &elements, &mut items)?;
-        let order = |a: &Item, b: &Item| {
-            let order = compare(a, b, &elements, &weights);
-            let order = if options.descending { order.reverse() } else { order };
-            order.then(a.index.cmp(&b.index))
-        };
-        if window.end < items.len() && !window.is_empty() {
-            items.select_nth_unstable_by(window.end - 1, order);
-            items.truncate(window.end);
-        }
-        items.sort_unstable_by(order);
+        let weights = weigh(ctx.db, &options, &elements, &items)?;
+        items = weights.order(&elements, &items, window.end, options.descending);
     }
     let chosen = &items[window];
     match options.store {
@@ -301,10 +290,14 @@ fn load(
     elements: &mut Vec<u8>,
 ) -> Result<Vec<Item>, CommandError> {
     let mut items = Vec::new();
-    let mut see = |element: Elem<'_>| {
+    let mut see = |element: Elem<'_>, count: usize| {
+        if items.is_empty() {
+            items.reserve_exact(count);
+            elements.reserve(count.saturating_mul(TEXT_EXPECTED));
+        }
         let start = elements.len();
         elements.extend_from_slice(element.text(&mut ElemBuf::new()));
-        items.push(Item { element: start..elements.len(), index: items.len(), weight: Weight::Own });
+        items.push(start..elements.len());
     };
     let mut ordered = true;
     match db.read_any(key) {
@@ -312,12 +305,12 @@ fn load(
         Some(ValueRef::String(_)) => return Err(CommandError::WrongType),
         Some(ValueRef::Other(value)) => {
             if let Some(list) = value.get::<List>() {
-                list.for_range(0, list.len(), see);
+                list.for_range(0, list.len(), |element| see(element, list.len()));
             } else if let Some(set) = value.get::<Set>() {
                 ordered = false;
-                set.iter().for_each(see);
+                set.iter().for_each(|element| see(element, set.len()));
             } else if let Some(zset) = value.get::<Zset>() {
-                zset.iter().for_each(|(member, _)| see(member));
+                zset.iter().for_each(|(member, _)| see(member, zset.len()));
             } else {
                 return Err(CommandError::WrongType);
             }
@@ -334,34 +327,94 @@ fn load(
     Ok(items)
 }
 
-/// Gives each item its weight; returns the buffer of the weights that are text.
-fn weigh(db: &mut Db, options: &Options<'_>, elements: &[u8], items: &mut [Item]) -> Result<Vec<u8>, CommandError> {
-    let (mut weights, mut scratch) = (Vec::new(), Vec::new());
-    for item in items {
-        let element = &elements[item.element.clone()];
-        item.weight = match (options.by, options.alpha) {
-            (None, true) => Weight::Own,
-            (None, false) => Weight::Number(number(element)?),
-            (Some(pattern), alpha) => {
-                let start = weights.len();
-                let found = pattern.resolve(db, element, &mut scratch, &mut weights);
-                if alpha {
-                    Weight::Text(found.then_some(start..weights.len()))
-                } else {
-                    let weight = if found { number(&weights[start..])? } else { 0.0 };
-                    weights.truncate(start);
-                    Weight::Number(weight)
-                }
+/// Finds what each item is ordered by.
+fn weigh(db: &mut Db, options: &Options<'_>, elements: &[u8], items: &[Item]) -> Result<Weights, CommandError> {
+    let mut scratch = Vec::new();
+    match (options.by, options.alpha) {
+        (None, true) => Ok(Weights::Own),
+        (None, false) => {
+            let mut numbers = Vec::with_capacity(items.len());
+            for item in items {
+                numbers.push(number(&elements[item.clone()])?);
             }
-        };
+            Ok(Weights::Numbers(numbers))
+        }
+        (Some(pattern), true) => {
+            let mut texts = Vec::new();
+            let mut pieces = Vec::with_capacity(items.len());
+            for item in items {
+                let start = texts.len();
+                let found = pattern.resolve(db, &elements[item.clone()], &mut scratch, &mut texts);
+                pieces.push(found.then_some(start..texts.len()));
+            }
+            Ok(Weights::Texts(texts, pieces))
+        }
+        (Some(pattern), false) => {
+            let mut numbers = Vec::with_capacity(items.len());
+            let mut text = Vec::new();
+            for item in items {
+                text.clear();
+                let found = pattern.resolve(db, &elements[item.clone()], &mut scratch, &mut text);
+                numbers.push(if found { number(&text)? } else { 0.0 });
+            }
+            Ok(Weights::Numbers(numbers))
+        }
     }
-    Ok(weights)
+}
+
+impl Weights {
+    /// The first `count` items in the order of their weights.
+    fn order(self, elements: &[u8], items: &[Item], count: usize, descending: bool) -> Vec<Item> {
+        let by_element = |&a: &usize, &b: &usize| elements[items[a].clone()].cmp(&elements[items[b].clone()]);
+        match self {
+            Weights::Own => {
+                first_in_order(vec![(); items.len()], items, count, descending, |(_, a), (_, b)| by_element(a, b))
+            }
+            // Equal weights are ordered by the elements, so that the result does not depend on the original order.
+            Weights::Numbers(numbers) => first_in_order(numbers, items, count, descending, |(x, a), (y, b)| {
+                x.partial_cmp(y).expect("no weight is NaN").then_with(|| by_element(a, b))
+            }),
+            Weights::Texts(texts, pieces) => first_in_order(pieces, items, count, descending, |(x, _), (y, _)| {
+                let text = |piece: &Option<Range<usize>>| piece.clone().map(|piece| &texts[piece]);
+                text(x).cmp(&text(y))
+            }),
+        }
+    }
+}
+
+/// As [`Weights::order`], for weights of one type: they lie beside the places of their items, close together.
+fn first_in_order<W>(
+    weights: Vec<W>,
+    items: &[Item],
+    count: usize,
+    descending: bool,
+    compare: impl Fn(&(W, usize), &(W, usize)) -> Ordering,
+) -> Vec<Item> {
+    if count == 0 {
+        return Vec::new();
+    }
+    let mut places: Vec<(W, usize)> = weights.into_iter().zip(0..).collect();
+    let order = |a: &(W, usize), b: &(W, usize)| {
+        let order = compare(a, b);
+        // Ties stay in their original order.
+        let order = if descending { order.reverse() } else { order };
+        order.then(a.1.cmp(&b.1))
+    };
+    if count < places.len() {
+        places.select_nth_unstable_by(count - 1, order);
+        places.truncate(count);
+    }
+    places.sort_unstable_by(order);
+    places.into_iter().map(|(_, place)| items[place].clone()).collect()
 }
 
 /// A numeric weight. No text at all is 0; what is too large is an infinity.
 fn number(text: &[u8]) -> Result<f64, CommandError> {
     if text.is_empty() {
         return Ok(0.0);
+    }
+    if let Some(number) = parse_i64(text) {
+        return Ok(number as f64);
     }
     std::str::from_utf8(text)
         .ok()
@@ -370,27 +423,12 @@ fn number(text: &[u8]) -> Result<f64, CommandError> {
         .ok_or(CommandError::Text("ERR One or more scores can't be converted into double"))
 }
 
-fn compare(a: &Item, b: &Item, elements: &[u8], weights: &[u8]) -> Ordering {
-    let by_element = || elements[a.element.clone()].cmp(&elements[b.element.clone()]);
-    match (&a.weight, &b.weight) {
-        (Weight::Number(x), Weight::Number(y)) => {
-            // Equal weights are ordered by the elements, so that the result does not depend on the original order.
-            x.partial_cmp(y).expect("no weight is NaN").then_with(by_element)
-        }
-        (Weight::Text(x), Weight::Text(y)) => {
-            let text = |range: &Option<Range<usize>>| range.clone().map(|range| &weights[range]);
-            text(x).cmp(&text(y))
-        }
-        _ => by_element(),
-    }
-}
-
 fn reply(ctx: &mut Ctx<'_>, options: &Options<'_>, elements: &[u8], items: &[Item]) {
     let width = options.get.len().max(1);
     ctx.out.array(items.len() * width);
     let (mut scratch, mut value) = (Vec::new(), Vec::new());
     for item in items {
-        let element = &elements[item.element.clone()];
+        let element = &elements[item.clone()];
         if options.get.is_empty() {
             ctx.out.bulk(element);
         }
@@ -410,7 +448,7 @@ fn store_result(ctx: &mut Ctx<'_>, options: &Options<'_>, elements: &[u8], items
     let mut list = List::new();
     let (mut scratch, mut value) = (Vec::new(), Vec::new());
     for item in items {
-        let element = &elements[item.element.clone()];
+        let element = &elements[item.clone()];
         if options.get.is_empty() {
             list.push(End::Tail, element, ctx.config);
         }
