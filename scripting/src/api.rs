@@ -6,20 +6,17 @@ use mlua::{Lua, Table, Value};
 use resp::Protocol;
 
 use crate::cache::sha1_hex;
-use crate::convert::from_reply;
 use crate::error::{Raised, raise_table};
 use crate::functions::{BAD_NAME, NewFunction, is_name};
 use crate::host::{Host, LogLevel, Replication};
 use crate::sandbox::{Sandbox, refuse_unknown};
 use crate::shebang::Flags;
+use crate::sys::{check_function, command_function};
 use crate::vm::{Arguments, Engine, Shared};
 
 /// The version that scripts see.
 const REDIS_VERSION: &str = "8.0.6";
 const REDIS_VERSION_NUM: i64 = 0x0008_0006;
-
-/// A reply buffer that grew beyond this is not kept.
-const KEEP_MAX: usize = 1 << 20;
 
 /// Adds `redis` to the globals; for libraries returns the globals that loading sees.
 pub(crate) fn add<H: Host>(
@@ -122,29 +119,9 @@ fn add_running<H: Host>(lua: &Lua, redis: &Table, shared: &Rc<Shared<H>>) -> mlu
     for (name, flags) in [("REPL_NONE", 0), ("REPL_AOF", 1), ("REPL_SLAVE", 2), ("REPL_REPLICA", 2), ("REPL_ALL", 3)] {
         redis.raw_set(name, flags)?;
     }
-    for (name, raises) in [("call", true), ("pcall", false)] {
-        let weak = Rc::downgrade(shared);
-        let call = lua.create_function(move |lua, args: Arguments| {
-            let Some(shared) = weak.upgrade() else { return Ok(Value::Nil) };
-            let reply = call(lua, &shared, &args);
-            match reply {
-                Ok(Reply::Value(value)) => Ok(value),
-                Ok(Reply::Error { text, from_command }) if raises => {
-                    Err(Raised::Table { text, from_command }.into_error())
-                }
-                Ok(Reply::Error { text, from_command }) => {
-                    let table = lua.create_table_with_capacity(0, 2)?;
-                    table.raw_set("err", lua.create_string(text)?)?;
-                    if from_command {
-                        table.raw_set("ignore_error_stats_update", true)?;
-                    }
-                    Ok(Value::Table(table))
-                }
-                Err(error) => Err(error),
-            }
-        })?;
-        redis.raw_set(name, call)?;
-    }
+    redis.raw_set("call", command_function(lua, shared, true)?)?;
+    redis.raw_set("pcall", command_function(lua, shared, false)?)?;
+    redis.raw_set("acl_check_cmd", check_function(lua, shared)?)?;
     redis.raw_set(
         "sha1hex",
         lua.create_function(|lua, args: Arguments| {
@@ -211,20 +188,6 @@ fn add_running<H: Host>(lua: &Lua, redis: &Table, shared: &Rc<Shared<H>>) -> mlu
             };
             weak.upgrade().map_or(Ok(()), |shared| shared.with_host(|host| host.set_replication(flags)))
         })?,
-    )?;
-    let weak = Rc::downgrade(shared);
-    redis.raw_set(
-        "acl_check_cmd",
-        lua.create_function(move |_, args: Arguments| {
-            let Some(shared) = weak.upgrade() else { return Ok(false) };
-            let verdict = with_words(&args, |argv| shared.with_host(|host| host.may_run(argv)));
-            match verdict {
-                Ok(verdict) => {
-                    verdict?.ok_or_else(|| raise_table("ERR Invalid command passed to redis.acl_check_cmd()"))
-                }
-                Err(text) => Err(raise_table(text)),
-            }
-        })?,
     )
 }
 
@@ -253,67 +216,6 @@ fn single_field(lua: &Lua, name: &str, text: &[u8]) -> mlua::Result<Table> {
 /// What a wrong argument of `error_reply` and `status_reply` gives: an error that is returned, not raised.
 fn wrong_type(lua: &Lua) -> mlua::Result<Table> {
     single_field(lua, "err", b"ERR wrong number or type of arguments")
-}
-
-enum Reply {
-    Value(Value),
-    Error { text: Vec<u8>, from_command: bool },
-}
-
-/// Runs `f` on the arguments as words of a command.
-fn with_words<R>(args: &Arguments, f: impl FnOnce(&[&[u8]]) -> R) -> Result<R, &'static str> {
-    use mlua::BorrowedBytes;
-    enum Word {
-        Text(BorrowedBytes),
-        Number(resp::number::F64Text),
-        Integer(itoa::Buffer, i64),
-        Static(&'static [u8]),
-    }
-    if args.is_empty() {
-        return Err("ERR Please specify at least one argument for this redis lib call");
-    }
-    let mut words: smallvec::SmallVec<[Word; 8]> = smallvec::SmallVec::with_capacity(args.len());
-    for value in args {
-        words.push(match value {
-            Value::String(text) => Word::Text(text.as_bytes()),
-            Value::Integer(number) => Word::Integer(itoa::Buffer::new(), *number),
-            // The sign of what is no number shows, as C writes it.
-            Value::Number(number) if number.is_nan() && number.is_sign_negative() => Word::Static(b"-nan"),
-            Value::Number(number) => Word::Number(resp::number::format_f64(*number)),
-            _ => return Err("ERR Lua redis lib command arguments must be strings or integers"),
-        });
-    }
-    let argv: smallvec::SmallVec<[&[u8]; 8]> = words
-        .iter_mut()
-        .map(|word| match word {
-            Word::Text(text) => &**text,
-            Word::Number(text) => text.as_bytes(),
-            Word::Static(text) => text,
-            Word::Integer(buffer, number) => buffer.format(*number).as_bytes(),
-        })
-        .collect();
-    Ok(f(&argv))
-}
-
-fn call<H: Host>(lua: &Lua, shared: &Shared<H>, args: &Arguments) -> mlua::Result<Reply> {
-    let mut reply = shared.reply.take();
-    reply.clear();
-    let done = with_words(args, |argv| shared.with_host(|host| host.call(argv, shared.protocol.get(), &mut reply)));
-    let result = match done {
-        Err(text) => Ok(Reply::Error { text: text.into(), from_command: false }),
-        Ok(Err(error)) => Err(error),
-        Ok(Ok(())) => match reply.strip_prefix(b"-") {
-            Some(error) => {
-                let end = memchr::memchr(b'\r', error).unwrap_or(error.len());
-                Ok(Reply::Error { text: error[..end].to_vec(), from_command: true })
-            }
-            None => from_reply(lua, &reply).map(Reply::Value),
-        },
-    };
-    if reply.capacity() <= KEEP_MAX {
-        shared.reply.set(reply);
-    }
-    result
 }
 
 /// The arguments of `redis.register_function`: either by place or in one table.

@@ -23,7 +23,6 @@
 
 mod api;
 pub mod cache;
-pub mod convert;
 pub mod error;
 pub mod functions;
 pub mod host;
@@ -31,5 +30,6 @@ mod libs;
 pub mod pattern;
 mod sandbox;
 pub mod shebang;
+mod sys;
 pub mod transaction;
 pub mod vm;

@@ -18,6 +18,11 @@ pub(crate) const INTERNAL_SOURCE: &str = "=(internal)";
 /// What nobody may write to.
 pub(crate) const READ_ONLY: &str = "Attempt to modify a readonly table";
 
+/// The field of a metatable that Lua's collector calls.
+const FINALIZER: &[u8] = b"__gc";
+
+const NO_FINALIZERS: &str = "finalizers are not available";
+
 /// Most values that `unpack` returns.
 const UNPACK_MAX: i64 = 7999;
 
@@ -71,18 +76,14 @@ local function unpack(t, i, j)
     return raw_unpack(t, bounds(t, i, j))
 end
 
-local fn, keys, argv
-local function call()
-    local f, k, a = fn, keys, argv
-    fn, keys, argv = nil, nil, nil
-    return f(k, a)
-end
-local function run(f, k, a)
+local function run(f)
     depth = 0
-    fn, keys, argv = f, k, a
-    return raw_xpcall(call, on_error)
+    return raw_xpcall(f, on_error)
 end
-return pcall, xpcall, safe_resume, wrap, unpack, run
+local function reset()
+    depth = 0
+end
+return pcall, xpcall, safe_resume, wrap, unpack, run, reset
 "#;
 
 /// A table that scripts see but cannot change.
@@ -159,13 +160,15 @@ pub(crate) struct Sandbox {
     pub(crate) front: Table,
     /// Its metatable.
     pub(crate) metatable: Table,
-    /// `function(f, keys, argv)`: calls `f`, returns whether that went well, and the result.
+    /// `function(f)`: calls `f`, returns whether that went well, and the result.
     pub(crate) run: Function,
+    /// Forgets what a script left half-done.
+    pub(crate) reset: Function,
     pub(crate) locked: Locked,
 }
 
 /// Builds the globals. `on_error` is called where an error happened.
-pub(crate) fn build(lua: &Lua, on_error: Function, deprecated: bool) -> mlua::Result<Sandbox> {
+pub(crate) fn build(lua: &Lua, on_error: &Function, deprecated: bool) -> mlua::Result<Sandbox> {
     let locked = Locked::default();
     let all = lua.globals();
     let globals = lua.create_table()?;
@@ -175,9 +178,10 @@ pub(crate) fn build(lua: &Lua, on_error: Function, deprecated: bool) -> mlua::Re
         globals.raw_set(name, all.raw_get::<Value>(name)?)?;
     }
     if deprecated {
-        for name in ["getfenv", "setfenv", "newproxy"] {
+        for name in ["getfenv", "setfenv"] {
             globals.raw_set(name, all.raw_get::<Value>(name)?)?;
         }
+        add_newproxy(lua, &globals, &all)?;
     }
     let coroutine: Table = all.raw_get("coroutine")?;
     let prelude = lua.load(PRELUDE).set_name(INTERNAL_SOURCE).into_function()?;
@@ -186,20 +190,27 @@ pub(crate) fn build(lua: &Lua, on_error: Function, deprecated: bool) -> mlua::Re
     })?;
     let caught = lua.create_function(|lua, value: Value| translate(lua, value, false))?;
     let open = lua.create_function(|lua, value: Value| translate(lua, value, true))?;
-    let (pcall, xpcall, resume, wrap, unpack, run): (Function, Function, Function, Function, Function, Function) =
-        prelude.call((
-            all.raw_get::<Value>("pcall")?,
-            all.raw_get::<Value>("xpcall")?,
-            coroutine.raw_get::<Value>("create")?,
-            coroutine.raw_get::<Value>("resume")?,
-            caught,
-            open,
-            is_stop,
-            on_error,
-            all.raw_get::<Value>("error")?,
-            all.raw_get::<Value>("unpack")?,
-            unpack_bounds(lua)?,
-        ))?;
+    let (pcall, xpcall, resume, wrap, unpack, run, reset): (
+        Function,
+        Function,
+        Function,
+        Function,
+        Function,
+        Function,
+        Function,
+    ) = prelude.call((
+        all.raw_get::<Value>("pcall")?,
+        all.raw_get::<Value>("xpcall")?,
+        coroutine.raw_get::<Value>("create")?,
+        coroutine.raw_get::<Value>("resume")?,
+        caught,
+        open,
+        is_stop,
+        on_error,
+        all.raw_get::<Value>("error")?,
+        all.raw_get::<Value>("unpack")?,
+        unpack_bounds(lua)?,
+    ))?;
     globals.raw_set("unpack", unpack)?;
     globals.raw_set("pcall", pcall)?;
     globals.raw_set("xpcall", xpcall)?;
@@ -235,7 +246,7 @@ pub(crate) fn build(lua: &Lua, on_error: Function, deprecated: bool) -> mlua::Re
     let (shown, _) = locked.lock(lua, &shown, None)?;
     add_getmetatable(lua, &globals, &all, &locked, shown)?;
     lua.set_globals(front.clone())?;
-    Ok(Sandbox { globals, front, metatable, run, locked })
+    Ok(Sandbox { globals, front, metatable, run, reset, locked })
 }
 
 /// An error as a script gets hold of it: in `pcall` always as a message, elsewhere a table if it is one.
@@ -329,6 +340,7 @@ fn add_table_functions(lua: &Lua, globals: &Table, all: &Table, locked: &Locked)
         let mut values = args.iter().skip(1).cloned();
         let key = values.next().unwrap_or(Value::Nil);
         match &key {
+            Value::String(name) if name.as_bytes() == FINALIZER => return Err(raise(lua, NO_FINALIZERS)),
             Value::Nil => return Err(raise(lua, "table index is nil")),
             Value::Number(number) if number.is_nan() => return Err(raise(lua, "table index is NaN")),
             _ => {}
@@ -378,6 +390,27 @@ fn add_table_functions(lua: &Lua, globals: &Table, all: &Table, locked: &Locked)
         }
     })?;
     globals.raw_set("collectgarbage", collect)
+}
+
+/// `newproxy`, whose metatables take no finalizer: the collector would call it at any time, and no limit would end it.
+fn add_newproxy(lua: &Lua, globals: &Table, all: &Table) -> mlua::Result<()> {
+    let (raw, metatable_of): (Function, Function) = (all.raw_get("newproxy")?, all.raw_get("getmetatable")?);
+    let guard = lua.create_table()?;
+    let set = lua.create_function(|lua, (table, key, value): (Table, Value, Value)| match &key {
+        Value::String(name) if name.as_bytes() == FINALIZER => Err(raise(lua, NO_FINALIZERS)),
+        _ => table.raw_set(key, value),
+    })?;
+    guard.raw_set("__newindex", set)?;
+    guard.raw_set("__metatable", false)?;
+    let newproxy = lua.create_function(move |_, args: MultiValue| {
+        let metatable_is_new = matches!(args.front(), Some(Value::Boolean(true)));
+        let proxy: Value = raw.call(args)?;
+        if metatable_is_new && let Value::Table(metatable) = metatable_of.call(&proxy)? {
+            metatable.set_metatable(Some(guard.clone()))?;
+        }
+        Ok(proxy)
+    })?;
+    globals.raw_set("newproxy", newproxy)
 }
 
 fn add_getmetatable(lua: &Lua, globals: &Table, all: &Table, locked: &Locked, of_strings: Table) -> mlua::Result<()> {

@@ -1,17 +1,16 @@
 //! A Lua state in which scripts, or the functions of libraries, run.
 
 use std::cell::{Cell, RefCell};
-use std::marker::PhantomData;
 use std::rc::Rc;
 
-use mlua::{AnyUserData, Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, Value, VmState};
+use mlua::{Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, Value, VmState};
 use resp::Protocol;
 use resp::writer::Writer;
 
-use crate::convert::{self, Written};
 use crate::error::{Raised, ScriptError, message_of, place};
 use crate::functions::Registration;
 use crate::host::{Host, Verdict};
+use crate::sys::{Entry, Failed, Slots};
 use crate::{api, libs, sandbox};
 
 /// Most memory that one state may take, in bytes: beyond it a script fails with "not enough memory".
@@ -22,6 +21,9 @@ const INTERVAL_INSTRUCTIONS: u32 = 100_000;
 
 /// Scripts after which the collector is pushed on: left to itself it waits until twice as much is taken.
 const STEP_SCRIPTS: u32 = 50;
+
+/// A state that takes less is left to the collector's own pace, in bytes.
+const STEP_FROM_BYTES: usize = 1 << 20;
 
 /// How often it is pushed then.
 const STEPS: u32 = 25;
@@ -37,11 +39,10 @@ pub enum Engine {
 
 /// What the functions of a state share with it.
 pub(crate) struct Shared<H> {
-    host: RefCell<Option<AnyUserData>>,
+    /// The host, and what `sys` keeps.
+    pub(crate) slots: Slots<H>,
     /// The protocol that the script chose.
     pub(crate) protocol: Cell<Protocol>,
-    /// A buffer for replies.
-    pub(crate) reply: Cell<Vec<u8>>,
     /// The script was stopped: nothing of it runs any more.
     stopped: Cell<Option<&'static str>>,
     /// What became of the script that failed last.
@@ -50,7 +51,6 @@ pub(crate) struct Shared<H> {
     pub(crate) loading: RefCell<Option<Registration>>,
     pub(crate) random: Cell<u64>,
     pub(crate) seeded: Cell<bool>,
-    _host: PhantomData<fn(H)>,
 }
 
 struct Failure {
@@ -62,15 +62,13 @@ struct Failure {
 impl<H: Host> Shared<H> {
     /// Runs `f` on the host of the script that runs.
     pub(crate) fn with_host<R>(&self, f: impl FnOnce(&mut H) -> R) -> mlua::Result<R> {
-        let host = self.host.borrow();
-        let host = host.as_ref().ok_or_else(|| crate::error::raise_plain("no script is running"))?;
-        host.borrow_mut_scoped(f)
+        self.slots.with_host(f).ok_or_else(|| crate::error::raise_plain("no script is running"))
     }
 
     /// Asks the host whether the script may go on.
     pub(crate) fn interval(&self) -> mlua::Result<()> {
         if self.stopped.get().is_none()
-            && self.host.borrow().is_some()
+            && self.slots.has_host()
             && let Verdict::Stop(reason) = self.with_host(Host::interval)?
         {
             self.stopped.set(Some(reason));
@@ -89,8 +87,13 @@ pub struct Script(i64);
 /// A Lua state.
 pub struct Vm<H: Host> {
     lua: Lua,
+    /// Goes after the state, whose functions have its address.
     shared: Rc<Shared<H>>,
+    entry: Entry,
+    /// Runs the top level of a library.
     run: Function,
+    /// Forgets what a script left half-done.
+    reset: Function,
     engine: Engine,
     /// The globals behind the table that scripts see.
     globals: Table,
@@ -122,15 +125,13 @@ impl<H: Host> Vm<H> {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH;
         let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(false))?;
         let shared = Rc::new(Shared {
-            host: RefCell::default(),
+            slots: Slots::default(),
             protocol: Cell::default(),
-            reply: Cell::default(),
             stopped: Cell::default(),
             failure: RefCell::default(),
             loading: RefCell::default(),
             random: Cell::new(0x1234_ABCD_330E),
             seeded: Cell::new(false),
-            _host: PhantomData,
         });
         lua.set_memory_limit(MEMORY_BYTES_MAX)?;
         lua.set_app_data(libs::Interval({
@@ -144,7 +145,7 @@ impl<H: Host> Vm<H> {
             shared.failure.replace(Some(failure));
             Ok(())
         })?;
-        let sandbox = sandbox::build(&lua, on_error, deprecated)?;
+        let sandbox = sandbox::build(&lua, &on_error, deprecated)?;
         libs::add(&lua, &sandbox, &shared)?;
         let load_globals = api::add(&lua, &sandbox, &shared, engine)?;
         let weak = Rc::downgrade(&shared);
@@ -153,11 +154,14 @@ impl<H: Host> Vm<H> {
             Ok(VmState::Continue)
         })?;
         let scripts = lua.create_table()?;
+        let entry = Entry::new(&lua, &shared, &sandbox.globals, &scripts, &on_error)?;
         // Twice: what the first round finalizes, the second one frees.
         lua.gc_collect()?;
         lua.gc_collect()?;
         Ok(Vm {
+            entry,
             run: sandbox.run,
+            reset: sandbox.reset,
             globals: sandbox.globals,
             metatable: sandbox.metatable,
             load_globals,
@@ -201,6 +205,9 @@ impl<H: Host> Vm<H> {
             return;
         }
         self.since_step.set(0);
+        if self.lua.used_memory() < STEP_FROM_BYTES {
+            return;
+        }
         for _ in 0..STEPS {
             // What fails here will be tried again.
             if self.lua.gc_step().unwrap_or(true) {
@@ -240,8 +247,7 @@ impl<H: Host> Vm<H> {
             .metatable
             .raw_set("__index", self.load_globals.clone())
             .map_err(ScriptError::from)
-            .and_then(|()| self.call(&function, None, None, host).map_err(ScriptError::from))
-            .map(|_| ());
+            .and_then(|()| self.call(&function, host));
         let back = self.metatable.raw_set("__index", &self.globals);
         let registered = self.shared.loading.take().unwrap_or_default();
         back?;
@@ -283,10 +289,7 @@ impl<H: Host> Vm<H> {
         host: &mut H,
         out: &mut Writer<'_>,
     ) -> Result<bool, ScriptError> {
-        self.globals.raw_set("KEYS", self.array(keys)?)?;
-        self.globals.raw_set("ARGV", self.array(args)?)?;
-        let function: Function = self.scripts.raw_get(script.0)?;
-        self.finish(self.call(&function, None, None, host), name, host, out)
+        self.run(script, name, keys, args, true, host, out)
     }
 
     /// Runs a function of a library and writes its reply; see [`Vm::run_script`].
@@ -302,83 +305,87 @@ impl<H: Host> Vm<H> {
         host: &mut H,
         out: &mut Writer<'_>,
     ) -> Result<bool, ScriptError> {
-        let (keys, args) = (self.array(keys)?, self.array(args)?);
-        let function: Function = self.scripts.raw_get(function.0)?;
-        self.finish(self.call(&function, Some(keys), Some(args), host), name, host, out)
+        self.run(function, name, keys, args, false, host, out)
     }
 
-    fn array(&self, words: &[&[u8]]) -> mlua::Result<Table> {
-        let table = self.lua.create_table_with_capacity(words.len(), 0)?;
-        for (index, word) in words.iter().enumerate() {
-            table.raw_set(index + 1, self.lua.create_string(word)?)?;
-        }
-        Ok(table)
-    }
-
-    /// Calls a function with the host at hand; an error says where it happened.
-    fn call(
+    #[expect(clippy::too_many_arguments, reason = "what a run needs")]
+    fn run(
         &self,
-        function: &Function,
-        keys: Option<Table>,
-        args: Option<Table>,
+        script: &Script,
+        name: &str,
+        keys: &[&[u8]],
+        args: &[&[u8]],
+        globals: bool,
         host: &mut H,
-    ) -> Result<Value, ScriptFailure> {
+        out: &mut Writer<'_>,
+    ) -> Result<bool, ScriptError> {
+        let random = self.begin();
+        let result = self.entry.run(&self.lua, &self.shared, host, script.0, keys, args, globals, out);
+        self.end(random);
+        let stopped = self.shared.stopped.take();
+        let failed = match (result, stopped) {
+            (Ok(written), None) => {
+                for text in &written.errors {
+                    host.error_replied(text);
+                }
+                return Ok(written.failed);
+            }
+            (Ok(_), Some(_)) => None,
+            (Err(failed), _) => Some(failed),
+        };
+        // What a coroutine that did not end had counted.
+        self.reset.call::<()>(())?;
+        let failure = self.shared.failure.take();
+        let Failure { mut text, from_command, place } = match (stopped, failed, failure) {
+            (Some(reason), _, failure) => {
+                Failure { text: reason.into(), from_command: false, place: failure.and_then(|failure| failure.place) }
+            }
+            (None, Some(Failed::Message(text)), _) => {
+                Failure { text: [b"ERR ", &text[..]].concat(), from_command: false, place: None }
+            }
+            (None, _, Some(failure)) => failure,
+            (None, _, None) => Failure { text: b"ERR unknown error".to_vec(), from_command: false, place: None },
+        };
+        if let Some(place) = place {
+            text.extend_from_slice(format!(" script: {name}, on {}:{}.", place.source, place.line).as_bytes());
+        }
+        Err(ScriptError { text, from_command })
+    }
+
+    /// Before each run: what the last one left is forgotten. Returns the state of `math.random`.
+    fn begin(&self) -> u64 {
         let shared = &*self.shared;
         shared.protocol.set(Protocol::Resp2);
         shared.stopped.set(None);
         shared.failure.replace(None);
-        let random = shared.random.get();
-        let result = self.lua.scope(|scope| {
-            shared.host.replace(Some(scope.create_any_userdata_ref_mut(host)?));
-            let result = self.run.call::<(bool, Value)>((function, keys, args));
-            shared.host.replace(None);
-            result
-        });
-        if shared.seeded.replace(false) {
-            // What one script chose as its seed is not what the next one gets.
-            shared.random.set(random.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1));
-        }
-        self.collect_some();
-        if let Some(reason) = shared.stopped.take() {
-            let place = shared.failure.take().and_then(|failure| failure.place);
-            return Err(ScriptFailure(Failure { text: reason.into(), from_command: false, place }));
-        }
-        match result {
-            Ok((true, value)) => Ok(value),
-            Ok((false, error)) => {
-                Err(ScriptFailure(shared.failure.take().unwrap_or_else(|| failure_of(&error, || None))))
-            }
-            Err(error) => Err(ScriptFailure(Failure {
-                text: format!("ERR {}", message_of(&error)).into_bytes(),
-                from_command: false,
-                place: None,
-            })),
-        }
+        shared.random.get()
     }
 
-    fn finish(
-        &self,
-        result: Result<Value, ScriptFailure>,
-        name: &str,
-        host: &mut H,
-        out: &mut Writer<'_>,
-    ) -> Result<bool, ScriptError> {
+    /// After each run.
+    fn end(&self, random: u64) {
+        if self.shared.seeded.replace(false) {
+            // What one script chose as its seed is not what the next one gets.
+            self.shared.random.set(random.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1));
+        }
+        self.collect_some();
+    }
+
+    /// Runs the top level of a library with the host at hand.
+    fn call(&self, function: &Function, host: &mut H) -> Result<(), ScriptError> {
+        let shared = &*self.shared;
+        let random = self.begin();
+        let result = shared.slots.lend(host, || self.run.call::<(bool, Value)>(function));
+        self.end(random);
+        if let Some(reason) = shared.stopped.take() {
+            return Err(ScriptError::new(reason));
+        }
         match result {
-            Ok(value) => {
-                let mut written = Written::default();
-                convert::to_reply(&value, self.shared.protocol.get(), out, &mut written)?;
-                for text in &written.errors {
-                    host.error_replied(text);
-                }
-                Ok(written.failed)
+            Ok((true, _)) => Ok(()),
+            Ok((false, error)) => {
+                let failure = shared.failure.take().unwrap_or_else(|| failure_of(&error, || None));
+                Err(ScriptError { text: failure.text, from_command: failure.from_command })
             }
-            Err(ScriptFailure(failure)) => {
-                let Failure { mut text, from_command, place } = failure;
-                if let Some(place) = place {
-                    text.extend_from_slice(format!(" script: {name}, on {}:{}.", place.source, place.line).as_bytes());
-                }
-                Err(ScriptError { text, from_command })
-            }
+            Err(error) => Err(error.into()),
         }
     }
 }
@@ -397,15 +404,6 @@ pub struct RegisteredFunction {
     pub flags: crate::shebang::Flags,
     /// The function.
     pub script: Script,
-}
-
-/// A failure, without the name of the script.
-struct ScriptFailure(Failure);
-
-impl From<ScriptFailure> for ScriptError {
-    fn from(ScriptFailure(failure): ScriptFailure) -> Self {
-        ScriptError { text: failure.text, from_command: failure.from_command }
-    }
 }
 
 fn failure_of(error: &Value, place: impl FnOnce() -> Option<crate::error::Place>) -> Failure {
