@@ -2,6 +2,7 @@
 //! 500 used last; those of SCRIPT LOAD stay.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use sha1::{Digest, Sha1};
 
@@ -25,6 +26,37 @@ pub fn sha1_hex(text: &[u8]) -> Sha {
     })
 }
 
+/// A sum is as good as random: a few of its digits are its hash.
+#[derive(Debug, Default)]
+struct ShaHasher(u64);
+
+impl Hasher for ShaHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let (mut word, digits) = ([0; 8], &bytes[bytes.len().saturating_sub(16)..]);
+        for (index, digit) in digits.iter().enumerate() {
+            word[index / 2] = (word[index / 2] << 4) | (digit & 15) ^ (digit >> 6);
+        }
+        self.0 = u64::from_le_bytes(word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    // The length, which is always the same.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// Texts whose sums are remembered; a power of two.
+const RECENT: usize = 32;
+
+/// Where the sum of a text is remembered: by its length and both ends.
+fn place_of(text: &[u8]) -> usize {
+    let ends = text.iter().take(12).chain(text.iter().rev().take(12));
+    let hash = ends.fold(text.len(), |hash, &byte| hash.wrapping_mul(31).wrapping_add(usize::from(byte)));
+    (hash ^ (hash >> 16)) % RECENT
+}
+
 /// A cached script.
 #[derive(Debug)]
 pub struct Entry {
@@ -41,7 +73,9 @@ pub struct Entry {
 /// The cache.
 #[derive(Debug, Default)]
 pub struct Cache {
-    by_sha: HashMap<Sha, Entry>,
+    by_sha: HashMap<Sha, Entry, BuildHasherDefault<ShaHasher>>,
+    /// Sums of texts that were given to EVAL, where a look at the text says.
+    recent: [Option<Sha>; RECENT],
     /// Scripts that may go, by their last use.
     by_use: BTreeMap<u64, Sha>,
     uses: u64,
@@ -90,6 +124,19 @@ impl Cache {
             entry.used = self.uses;
         }
         Some(entry)
+    }
+
+    /// The SHA1 sum of a text: remembered, or computed.
+    pub fn sha_of(&mut self, text: &[u8]) -> Sha {
+        let place = place_of(text);
+        if let Some(sha) = &self.recent[place]
+            && self.by_sha.get(sha).is_some_and(|entry| *entry.body == *text)
+        {
+            return *sha;
+        }
+        let sha = sha1_hex(text);
+        self.recent[place] = Some(sha);
+        sha
     }
 
     /// Adds a script. `stays`: it was brought by SCRIPT LOAD. Returns the one that had to go for it.

@@ -1,5 +1,10 @@
 //! The queue of MULTI: requests kept until EXEC or DISCARD.
 
+use smallvec::SmallVec;
+
+/// The words of a request.
+pub type Words<'a> = SmallVec<[&'a [u8]; 8]>;
+
 /// Requests in the order in which they arrived, in one piece of memory.
 ///
 /// ```
@@ -8,7 +13,7 @@
 /// let mut queue = Queue::default();
 /// queue.push(7, &[b"SET", b"key", b"value"]);
 /// let (tag, argv) = queue.requests().next().expect("one request was queued");
-/// assert_eq!((tag, argv), (7, vec![&b"SET"[..], b"key", b"value"]));
+/// assert_eq!((tag, &argv[..]), (7, &[&b"SET"[..], b"key", b"value"][..]));
 /// ```
 #[derive(Debug, Default)]
 pub struct Queue {
@@ -57,7 +62,7 @@ impl Queue {
     }
 
     /// Each request: its tag and its words.
-    pub fn requests(&self) -> impl Iterator<Item = (usize, Vec<&[u8]>)> {
+    pub fn requests(&self) -> impl Iterator<Item = (usize, Words<'_>)> {
         self.requests.iter().enumerate().map(|(i, &(tag, end))| {
             let first = if i == 0 { 0 } else { self.requests[i - 1].1 };
             let words = (first..end).map(|word| {

@@ -69,6 +69,8 @@ pub struct Server {
     pub blocked: BlockedClients,
     /// Watched keys.
     pub watchers: Watchers,
+    /// The last transaction's, for the next one: its memory.
+    pub spare_transaction: Option<Box<crate::exec::transaction::Transaction>>,
     /// Clients that receive the MONITOR feed.
     pub monitors: Vec<ClientId>,
     /// Counters.
@@ -176,6 +178,7 @@ impl Server {
             pubsub: PubSub::default(),
             blocked: BlockedClients::default(),
             watchers: Watchers::default(),
+            spare_transaction: None,
             monitors: Vec::new(),
             stats: Stats::default(),
             pause: None,

@@ -122,7 +122,7 @@ fn eval(call: &mut Call<'_>, args: &mut Args<'_>, read_only: bool) -> CmdResult 
     let body = args.next()?;
     let (keys, argv) = keys_and_args(args, CommandError::NotInteger)?;
     call.server.feed_monitors_with_script(call.client, call.command, args.argv());
-    let sha = sha1_hex(body);
+    let sha = call.server.scripting.cache.sha_of(body);
     if call.server.scripting.cache.get(&sha).is_none() {
         add_script(call.server, sha, body, false)?;
     }

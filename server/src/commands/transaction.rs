@@ -30,7 +30,7 @@ fn multi(call: &mut Call<'_>, _: &mut Args<'_>) -> CmdResult {
     if client.transaction.is_some() {
         return Err(CommandError::Text("ERR MULTI calls can not be nested"));
     }
-    client.transaction = Some(Box::default());
+    client.transaction = Some(call.server.spare_transaction.take().unwrap_or_default());
     call.out.ok();
     Ok(Outcome::Done)
 }

@@ -23,6 +23,9 @@ pub struct Transaction {
     pub grows: bool,
 }
 
+/// A queue that took more is not kept for the next transaction, in bytes.
+const SPARE_BYTES_MAX: usize = 16 * 1024;
+
 /// Who watches which key.
 pub type Watchers = HashMap<(usize, Box<[u8]>), Vec<ClientId>>;
 
@@ -154,6 +157,12 @@ pub fn exec(call: &mut Call<'_>) -> Result<(), CommandError> {
         }
     }
     server.end_unit();
+    if transaction.queue.memory_bytes() <= SPARE_BYTES_MAX {
+        let mut spare = transaction;
+        spare.queue.clear();
+        *spare = Transaction { queue: std::mem::take(&mut spare.queue), ..Transaction::default() };
+        server.spare_transaction = Some(spare);
+    }
     // What EXEC itself causes was applied command by command.
     let db = server.clients.running(id).db as usize;
     server.engine.effects.begin(db);

@@ -130,7 +130,7 @@ impl Server {
         self.scripting.running = Some(Running {
             kind: Kind::Library,
             client: NOBODY,
-            name: name.to_vec(),
+            name: name.into(),
             flags: ScriptFlags::empty(),
             read_only: true,
             full: false,

@@ -21,7 +21,7 @@ use crate::clock::Stamp;
 use crate::exec::gates::{MISCONF_TEXT, OOM_TEXT};
 use crate::exec::{Call, Origin};
 use crate::server::Server;
-use crate::session::ClientId;
+use crate::session::{ClientId, LastCommand};
 
 /// Milliseconds that the top level of a library may take.
 const LOAD_MS_MAX: u64 = 500;
@@ -72,7 +72,7 @@ pub struct Running {
     /// The client whose script it is.
     pub client: ClientId,
     /// Name for people: the function's, or the script's SHA1 sum.
-    pub name: Vec<u8>,
+    pub name: smallvec::SmallVec<[u8; 40]>,
     /// What the script said of itself.
     pub flags: ScriptFlags,
     /// It may change nothing.
@@ -106,6 +106,8 @@ pub struct Scripting {
     pub running: Option<Running>,
     /// The request of the function that runs, for FUNCTION STATS.
     pub request: Queue,
+    /// Names of commands that scripts called lately, each in the place that follows from it.
+    recent_commands: [LastCommand; RECENT_COMMANDS],
     /// What serves other clients meanwhile.
     pub inner_tick: Option<Box<crate::tick::Tick>>,
 }
@@ -128,6 +130,9 @@ pub fn busy_error(kind: Kind) -> CommandError {
         }
     })
 }
+
+/// Names of commands that are remembered.
+const RECENT_COMMANDS: usize = 16;
 
 /// How a run is described to [`Server::within_script`].
 pub struct Start<'a> {
@@ -189,7 +194,7 @@ impl Server {
         server.scripting.running = Some(Running {
             kind: start.kind,
             client: id,
-            name: start.name.to_vec(),
+            name: start.name.into(),
             flags: start.flags,
             read_only: start.read_only || start.flags.contains(ScriptFlags::NO_WRITES),
             full: server.is_full(),
@@ -238,6 +243,31 @@ impl Server {
 
     /// Finds the command of a script's call.
     fn script_command(&mut self, argv: &[&[u8]]) -> Result<usize, &'static str> {
+        let name = argv[0];
+        let place = match name {
+            [first, .., last] => (name.len() + usize::from(*first) * 5 + usize::from(*last)) % RECENT_COMMANDS,
+            _ => 0,
+        };
+        let recent = &self.scripting.recent_commands[place];
+        if name.len() == usize::from(recent.len) && recent.name[..name.len()] == *name {
+            let entry = self.registry.get(recent.id as usize);
+            if entry.command.arity.accepts(argv.len()) {
+                return Ok(entry.id);
+            }
+        }
+        let entry = self.find_script_command(argv)?;
+        let recent = &mut self.scripting.recent_commands[place];
+        // Containers are looked at in full: their names alone say too little.
+        let found = self.registry.get(entry);
+        if name.len() <= recent.name.len() && found.parent.is_none() && found.subcommands.is_empty() {
+            recent.name[..name.len()].copy_from_slice(name);
+            recent.len = name.len() as u8;
+            recent.id = entry as u32;
+        }
+        Ok(entry)
+    }
+
+    fn find_script_command(&self, argv: &[&[u8]]) -> Result<usize, &'static str> {
         const UNKNOWN: &str = "ERR Unknown Redis command called from script";
         const ARITY: &str = "ERR Wrong number of args calling Redis command from script";
         let entry = self.registry.find(argv[0]).filter(|entry| entry.parent.is_none()).ok_or(UNKNOWN)?;
