@@ -21,18 +21,13 @@ pub(crate) const READ_ONLY: &str = "Attempt to modify a readonly table";
 /// The field of a metatable that Lua's collector calls.
 const FINALIZER: &[u8] = b"__gc";
 
-const NO_FINALIZERS: &str = "finalizers are not available";
-
-/// Most values that `unpack` returns.
-const UNPACK_MAX: i64 = 7999;
-
 /// Longest text that `load` collects, in bytes.
 const CHUNK_BYTES_MAX: usize = 1 << 30;
 
 /// Wraps what catches errors: the end of a script is not caught, and errors of Rust code become strings and tables.
 /// Nested coroutines use the machine's stack, so their depth is limited.
 const PRELUDE: &str = r#"
-local raw_pcall, raw_xpcall, create, resume, translate, open, is_stop, on_error, error, raw_unpack, bounds = ...
+local raw_pcall, raw_xpcall, create, resume, translate, open, is_stop, on_error, error = ...
 local DEPTH_MAX = 150
 local depth = 0
 
@@ -72,10 +67,6 @@ local function wrap(f)
     return function(...) return unwrap(safe_resume(co, ...)) end
 end
 
-local function unpack(t, i, j)
-    return raw_unpack(t, bounds(t, i, j))
-end
-
 local function run(f)
     depth = 0
     return raw_xpcall(f, on_error)
@@ -83,7 +74,7 @@ end
 local function reset()
     depth = 0
 end
-return pcall, xpcall, safe_resume, wrap, unpack, run, reset
+return pcall, xpcall, safe_resume, wrap, run, reset
 "#;
 
 /// A table that scripts see but cannot change.
@@ -190,28 +181,19 @@ pub(crate) fn build(lua: &Lua, on_error: &Function, deprecated: bool) -> mlua::R
     })?;
     let caught = lua.create_function(|lua, value: Value| translate(lua, value, false))?;
     let open = lua.create_function(|lua, value: Value| translate(lua, value, true))?;
-    let (pcall, xpcall, resume, wrap, unpack, run, reset): (
-        Function,
-        Function,
-        Function,
-        Function,
-        Function,
-        Function,
-        Function,
-    ) = prelude.call((
-        all.raw_get::<Value>("pcall")?,
-        all.raw_get::<Value>("xpcall")?,
-        coroutine.raw_get::<Value>("create")?,
-        coroutine.raw_get::<Value>("resume")?,
-        caught,
-        open,
-        is_stop,
-        on_error,
-        all.raw_get::<Value>("error")?,
-        all.raw_get::<Value>("unpack")?,
-        unpack_bounds(lua)?,
-    ))?;
-    globals.raw_set("unpack", unpack)?;
+    let (pcall, xpcall, resume, wrap, run, reset): (Function, Function, Function, Function, Function, Function) =
+        prelude.call((
+            all.raw_get::<Value>("pcall")?,
+            all.raw_get::<Value>("xpcall")?,
+            coroutine.raw_get::<Value>("create")?,
+            coroutine.raw_get::<Value>("resume")?,
+            caught,
+            open,
+            is_stop,
+            on_error,
+            all.raw_get::<Value>("error")?,
+        ))?;
+    globals.raw_set("unpack", crate::sys::unpack_function(lua)?)?;
     globals.raw_set("pcall", pcall)?;
     globals.raw_set("xpcall", xpcall)?;
     coroutine.raw_set("resume", resume)?;
@@ -280,34 +262,6 @@ fn table_argument<'a>(lua: &Lua, args: &'a MultiValue, index: usize, name: &str)
     }
 }
 
-fn integer_argument(lua: &Lua, args: &MultiValue, index: usize, name: &str, default: i64) -> mlua::Result<i64> {
-    match args.get(index) {
-        None | Some(Value::Nil) => Ok(default),
-        Some(value) => match lua.coerce_number(value.clone())? {
-            Some(number) => Ok(number as i64),
-            None => {
-                Err(bad_argument(lua, index + 1, name, &format!("number expected, got {}", type_name(Some(value)))))
-            }
-        },
-    }
-}
-
-/// The bounds for `unpack`, checked: its original computes their distance in 32 bits.
-fn unpack_bounds(lua: &Lua) -> mlua::Result<Function> {
-    lua.create_function(|lua, args: MultiValue| {
-        let table = table_argument(lua, &args, 0, "unpack")?;
-        let first = integer_argument(lua, &args, 1, "unpack", 1)?;
-        let last = integer_argument(lua, &args, 2, "unpack", table.raw_len() as i64)?;
-        if first > last {
-            return Ok((1, 0));
-        }
-        if last.checked_sub(first).is_none_or(|distance| distance >= UNPACK_MAX) {
-            return Err(raise(lua, "too many results to unpack"));
-        }
-        Ok((first, last))
-    })
-}
-
 fn add_table_functions(lua: &Lua, globals: &Table, all: &Table, locked: &Locked) -> mlua::Result<()> {
     let next: Function = all.raw_get("next")?;
     let known = locked.clone();
@@ -340,7 +294,7 @@ fn add_table_functions(lua: &Lua, globals: &Table, all: &Table, locked: &Locked)
         let mut values = args.iter().skip(1).cloned();
         let key = values.next().unwrap_or(Value::Nil);
         match &key {
-            Value::String(name) if name.as_bytes() == FINALIZER => return Err(raise(lua, NO_FINALIZERS)),
+            Value::String(name) if name.as_bytes() == FINALIZER => return Ok(table.clone()),
             Value::Nil => return Err(raise(lua, "table index is nil")),
             Value::Number(number) if number.is_nan() => return Err(raise(lua, "table index is NaN")),
             _ => {}
@@ -392,12 +346,12 @@ fn add_table_functions(lua: &Lua, globals: &Table, all: &Table, locked: &Locked)
     globals.raw_set("collectgarbage", collect)
 }
 
-/// `newproxy`, whose metatables take no finalizer: the collector would call it at any time, and no limit would end it.
+/// `newproxy`, whose metatables forget a finalizer: the collector would call it at any time, and no limit would end it.
 fn add_newproxy(lua: &Lua, globals: &Table, all: &Table) -> mlua::Result<()> {
     let (raw, metatable_of): (Function, Function) = (all.raw_get("newproxy")?, all.raw_get("getmetatable")?);
     let guard = lua.create_table()?;
-    let set = lua.create_function(|lua, (table, key, value): (Table, Value, Value)| match &key {
-        Value::String(name) if name.as_bytes() == FINALIZER => Err(raise(lua, NO_FINALIZERS)),
+    let set = lua.create_function(|_, (table, key, value): (Table, Value, Value)| match &key {
+        Value::String(name) if name.as_bytes() == FINALIZER => Ok(()),
         _ => table.raw_set(key, value),
     })?;
     guard.raw_set("__newindex", set)?;

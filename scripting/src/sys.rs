@@ -160,6 +160,48 @@ pub(crate) fn check_function<H: Host>(lua: &Lua, shared: &Rc<Shared<H>>) -> mlua
     }
 }
 
+/// Most values that `unpack` returns: with its table they fill what one function may have on the stack.
+const UNPACK_MAX: i64 = 7999;
+
+/// `unpack`, whose original computes the distance of its bounds in 32 bits.
+pub(crate) fn unpack_function(lua: &Lua) -> mlua::Result<Function> {
+    // SAFETY: `unpack` needs nothing but its arguments.
+    unsafe { lua.create_c_function(unpack) }
+}
+
+/// # Safety
+/// Lua calls it.
+unsafe extern "C-unwind" fn unpack(state: *mut lua_State) -> c_int {
+    // SAFETY: arguments are checked before they are used, and there is room for what is pushed.
+    unsafe {
+        ffi::luaL_checktype(state, 1, ffi::LUA_TTABLE);
+        let bound = |index, default: i64| match ffi::lua_type(state, index) {
+            ffi::LUA_TNONE | ffi::LUA_TNIL => default,
+            _ => ffi::luaL_checknumber(state, index) as i64,
+        };
+        let (first, last) = (bound(2, 1), bound(3, ffi::lua_objlen(state, 1) as i64));
+        if first > last {
+            return 0;
+        }
+        ffi::lua_settop(state, 1);
+        let count =
+            last.checked_sub(first).filter(|&distance| distance < UNPACK_MAX).map_or(0, |distance| distance + 1);
+        if count == 0 || ffi::lua_checkstack(state, count as c_int) == 0 {
+            ffi::luaL_error(state, c"too many results to unpack".as_ptr());
+        }
+        for index in first..=last {
+            match c_int::try_from(index) {
+                Ok(index) => ffi::lua_rawgeti_(state, 1, index),
+                Err(_) => {
+                    ffi::lua_pushnumber(state, index as f64);
+                    ffi::lua_rawget_(state, 1);
+                }
+            }
+        }
+        count as c_int
+    }
+}
+
 /// Appends the bytes to Lua's stack as a string.
 ///
 /// # Safety

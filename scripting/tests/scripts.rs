@@ -337,3 +337,47 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_call_takes_as_many_words_as_lua_has_room_for() {
+    for (body, reply) in [
+        ("local a = {} for i = 1, 7999 do a[i] = 'x' end return redis.call('ECHO', unpack(a, 1, 7998))", "$1|x|"),
+        ("local a = {} for i = 1, 7999 do a[i] = i end return select('#', unpack(a))", ":7999|"),
+        ("return {pcall(unpack, {}, 1, 8000)}", "*2|$-1|$26|too many results to unpack|"),
+        ("return {pcall(unpack, {}, -9e18, 9e18)}", "*2|$-1|$26|too many results to unpack|"),
+        ("return {unpack({1, 2, 3}, 2)}", "*2|:2|:3|"),
+        ("return select('#', unpack({}, 3, 2))", ":0|"),
+        ("return redis.call('ECHO', 1e15, 0.5)", "$16|1000000000000000|"),
+        ("return redis.call('ECHO', 0.1)", "$3|0.1|"),
+        ("return redis.call('ECHO', -0.0)", "$1|0|"),
+    ] {
+        assert_eq!(run(body), reply, "{body}");
+    }
+}
+
+#[test]
+fn replies_may_be_nested_as_deep_as_lua_has_room_for() {
+    let deep = |levels: usize| format!("local t = 'x' for i = 1, {levels} do t = {{t}} end return t");
+    assert_eq!(run(&deep(7000)), format!("{}$1|x|", "*1|".repeat(7000)));
+    assert!(run(&deep(9000)).ends_with("-ERR reached lua stack limit|"));
+    // Maps and sets, within each other and as keys.
+    assert_eq!(run("return {map={[1]={set={a=true}}}}"), "*2|:1|*1|$1|a|");
+    assert_eq!(run("return {{map={x={1, 2}}}, 5}"), "*2|*2|$1|x|*2|:1|:2|:5|");
+}
+
+#[test]
+fn proxies_have_no_finalizers() {
+    let mut vm = Vm::<TestHost>::with_options(Engine::Scripts, true).expect("there is memory");
+    let mut host = TestHost { intervals_left: 50, ..TestHost::default() };
+    let body = b"local m = getmetatable(newproxy(true))
+        m.__gc = function() redis.call('ECHO', 'x') end
+        rawset(m, '__gc', function() redis.call('ECHO', 'x') end)
+        m.__index = function() return 7 end
+        m = nil
+        collectgarbage() collectgarbage()
+        return pcall(setmetatable, getmetatable(newproxy(true)), {})";
+    let script = vm.compile(body).expect("it compiles");
+    let mut out = Vec::new();
+    vm.run_script(&script, "sha", &[], &[], &mut host, &mut Writer::new(&mut out, Protocol::Resp2)).expect("it runs");
+    assert!(host.calls.is_empty(), "the collector called {:?}", host.calls);
+}
