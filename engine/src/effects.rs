@@ -120,6 +120,7 @@ pub struct Effects {
     /// How many of the events precede those of the command itself.
     events_before: usize,
     touched: Vec<(u32, Piece)>,
+    awaited: Vec<(u32, Piece)>,
     commands: Vec<CommandRec>,
     words: Vec<Piece>,
     received: Received,
@@ -138,6 +139,7 @@ impl Effects {
         self.events.clear();
         self.events_before = 0;
         self.touched.clear();
+        self.awaited.clear();
         self.commands.clear();
         self.words.clear();
         self.databases_changed.clear();
@@ -182,6 +184,15 @@ impl Effects {
         if self.interest.touched {
             let piece = self.store(key);
             self.touched.push((db as u32, piece));
+        }
+    }
+
+    /// Tells those who wait for `key` to look again, although its value is the same for those who watch it.
+    #[inline]
+    pub fn wake(&mut self, key: &[u8]) {
+        if self.interest.touched {
+            let piece = self.store(key);
+            self.awaited.push((self.db as u32, piece));
         }
     }
 
@@ -272,6 +283,11 @@ impl Effects {
     /// The changed keys, in order, with repetitions: (database, key).
     pub fn touched(&self) -> impl Iterator<Item = (usize, &[u8])> {
         self.touched.iter().map(|&(db, key)| (db as usize, self.load(key)))
+    }
+
+    /// The keys for which somebody may wait: (database, key). See [`wake`](Self::wake).
+    pub fn awaited(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        self.awaited.iter().map(|&(db, key)| (db as usize, self.load(key)))
     }
 
     /// Whether there are commands to propagate besides the received one.

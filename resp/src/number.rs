@@ -38,6 +38,32 @@ pub fn parse_u64(text: &[u8]) -> Option<u64> {
     }
 }
 
+/// Reads an unsigned integer as Redis reads cursors and the ids of streams: blanks, a sign and zeros before the digits are let
+/// through. A plain negative number is refused; one that is below `i64::MIN`, or not in canonical form, wraps around.
+#[must_use]
+pub fn parse_u64_lenient(given: &[u8]) -> Option<u64> {
+    if let Some(number) = parse_u64(given) {
+        return Some(number);
+    }
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
+    let text = &given[given.iter().take_while(|byte| is_blank(byte)).count()..];
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    let number = digits.iter().try_fold(0u64, |number, byte| match byte {
+        b'0'..=b'9' => number.checked_mul(10)?.checked_add(u64::from(byte - b'0')),
+        _ => None,
+    })?;
+    let plain = text.len() == given.len() && *digits.first()? != b'0' && number <= i64::MIN.unsigned_abs();
+    match negative {
+        true if plain => None,
+        true => Some(number.wrapping_neg()),
+        false => Some(number),
+    }
+}
+
 #[inline]
 fn parse_digits(digits: &[u8]) -> Option<u64> {
     let mut number = 0u64;
@@ -86,6 +112,30 @@ pub fn parse_memory(text: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lenient_numbers() {
+        for (text, expected) in [
+            ("007", Some(7)),
+            (" \t\x0b+7", Some(7)),
+            ("-0", Some(0)),
+            ("-1", None),
+            ("-01", Some(u64::MAX)),
+            (" -1", Some(u64::MAX)),
+            ("-9223372036854775808", None),
+            ("-9223372036854775809", Some(u64::MAX / 2)),
+            ("-18446744073709551615", Some(1)),
+            ("-18446744073709551616", None),
+            ("18446744073709551616", None),
+            ("000000000000000000000000018446744073709551615", Some(u64::MAX)),
+            ("", None),
+            ("+", None),
+            ("7 ", None),
+            ("+-7", None),
+        ] {
+            assert_eq!(parse_u64_lenient(text.as_bytes()), expected, "{text:?}");
+        }
+    }
 
     #[test]
     fn the_ends_of_the_range_are_integers() {

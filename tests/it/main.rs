@@ -4,6 +4,7 @@ mod aof;
 mod connections;
 mod crash;
 mod disk_faults;
+mod payloads;
 mod pipelines;
 mod protocol;
 mod rdb;

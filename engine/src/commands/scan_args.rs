@@ -1,5 +1,6 @@
 //! What SCAN, SSCAN, HSCAN and ZSCAN have in common: the cursor, the options, the shape of the reply.
 
+use resp::number::parse_u64_lenient;
 use resp::writer::Writer;
 
 use crate::args::Args;
@@ -40,15 +41,7 @@ pub struct ScanArgs<'a> {
 /// # Errors
 /// [`CommandError::InvalidCursor`].
 pub fn cursor(args: &mut Args<'_>) -> Result<u64, CommandError> {
-    let text = args.next()?.trim_ascii_start();
-    let digits = text.strip_prefix(b"+").unwrap_or(text);
-    let number = |digits: &[u8]| {
-        digits.iter().try_fold(0u64, |n, &digit| match digit {
-            b'0'..=b'9' => n.checked_mul(10)?.checked_add(u64::from(digit - b'0')),
-            _ => None,
-        })
-    };
-    Some(digits).filter(|digits| !digits.is_empty()).and_then(number).ok_or(CommandError::InvalidCursor)
+    parse_u64_lenient(args.next()?).ok_or(CommandError::InvalidCursor)
 }
 
 impl<'a> ScanArgs<'a> {
@@ -133,6 +126,7 @@ mod tests {
             ("18446744073709551616", None),
             ("", None),
             ("-1", None),
+            ("-9223372036854775809", Some(u64::MAX / 2)),
             ("1x", None),
         ] {
             assert_eq!(cursor(&mut Args::new(&[b"SCAN", text.as_bytes()])).ok(), expected, "{text:?}");

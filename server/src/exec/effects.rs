@@ -81,6 +81,9 @@ impl Server {
             }
             self.blocked.signal(db, key);
         }
+        for (db, key) in effects.awaited() {
+            self.blocked.signal(db, key);
+        }
         for &(a, b) in &effects.databases_changed {
             if a == b {
                 self.break_watches_in(a);

@@ -34,8 +34,6 @@ enum When {
     Always,
     /// The request or the reference's reply has this text.
     Has(&'static str),
-    /// A number of the request is beyond 32 bits.
-    Wide,
     /// It has both texts.
     Both(&'static str, &'static str),
 }
@@ -44,7 +42,6 @@ enum When {
 const EXPLAINED: &[(&str, &str, When, &str)] = &[
     ("", "sort", When::Both(" BY ", " LIMIT "), "which of equal weights come first is left to the sorting"),
     ("", "sort_ro", When::Both(" BY ", " LIMIT "), "as sort"),
-    ("", "sort", When::Both(" BY ", " STORE "), "as with LIMIT: the order of equal weights"),
     ("", "object", When::Has("skiplist"), "Redis' SORT makes a small sorted set a skiplist"),
     ("", "object", When::Has(" refcount "), "values are never shared; integers say what shared ones would"),
     (
@@ -61,7 +58,6 @@ const EXPLAINED: &[(&str, &str, When, &str)] = &[
     ("", "zinter", When::Has("-0"), "ours gathers the result in a listpack, where -0 is 0"),
     ("", "zunion", When::Has("-0"), "as zinter"),
     ("", "zdiff", When::Has("-0"), "as zinter"),
-    ("", "lset", When::Wide, "Redis cuts the index to 32 bits"),
     (
         "",
         "xautoclaim",
@@ -262,6 +258,9 @@ impl Pair {
             } else if command == "spop" && request.len() > 1 {
                 // What is left depends on chance.
                 unit.push(vec![b"DEL".to_vec(), request[1].clone()]);
+            } else if command == "debug" && request.len() > 2 {
+                // It shows what has expired, too.
+                unit.insert(0, vec![b"TOUCH".to_vec(), request[2].clone()]);
             }
             of.extend(unit.iter().map(|_| at));
             requests.extend(unit);
@@ -294,15 +293,10 @@ impl Pair {
 
     fn is_explained(&self, request: &Request, theirs: &Reply) -> bool {
         let (command, text) = (name(request), format!("{} {theirs}", line(request)));
-        let wide = |word: &Vec<u8>| {
-            let number = std::str::from_utf8(word).ok().and_then(|text| text.parse::<i128>().ok());
-            number.is_some_and(|number| i32::try_from(number).is_err())
-        };
         EXPLAINED.iter().any(|(version, name, when, _)| {
             let holds = match when {
                 When::Always => true,
                 When::Has(part) => text.contains(part),
-                When::Wide => request.iter().any(wide),
                 When::Both(one, other) => text.contains(one) && text.contains(other),
             };
             self.version.starts_with(version) && (name.is_empty() || *name == command) && holds

@@ -1,6 +1,7 @@
 //! Random requests, valid and not, made from what COMMAND DOCS says about a server's commands.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::describe::{Arg, Command};
 use super::dice::Dice;
@@ -168,8 +169,25 @@ impl Maker<'_> {
                 _ => out.push(self.integer(dice).into_bytes()),
             }
         }
+        // A negative count of random elements is a promise to send as many: keep it small.
         if command.name.ends_with("randmember") || command.name == "hrandfield" {
-            tame(&mut out);
+            tame(&mut out, i128::MIN..-1000, b"-7");
+        }
+        // Redis' sum of the time to live and the time of day overflows.
+        if command.name == "restore" {
+            tame(&mut out, 1 << 62..1 << 63, b"9999999999999");
+        }
+        // Which of equal weights come first is left to the sorting: it must not be kept.
+        let word = |word: &[u8]| out.iter().position(|held| held.eq_ignore_ascii_case(word));
+        if command.name == "sort"
+            && let (Some(_), Some(store)) = (word(b"BY"), word(b"STORE"))
+        {
+            out.remove(store);
+        }
+        // Redis cuts an index to 32 bits here.
+        if command.name == "lset" {
+            tame(&mut out, i128::from(i64::MIN)..i128::from(i32::MIN), b"-100");
+            tame(&mut out, 1 << 31..1 << 63, b"100");
         }
         out
     }
@@ -201,7 +219,11 @@ impl Maker<'_> {
 
     /// A count of seconds or milliseconds, or a point in time.
     fn time(&self, dice: &mut Dice) -> String {
-        if self.extremes && dice.percent(60) { self.integer(dice) } else { dice.pick(TIMES).to_owned() }
+        match self.integer(dice) {
+            // Not within the time that a case takes.
+            number if self.extremes && dice.percent(60) && !(1..6).contains(&number.len()) => number,
+            _ => dice.pick(TIMES).to_owned(),
+        }
     }
 
     fn id(&self, command: &str, dice: &mut Dice) -> String {
@@ -226,12 +248,12 @@ impl Maker<'_> {
     }
 }
 
-/// A negative count of random elements is a promise to send as many: keep it small.
-fn tame(request: &mut Request) {
+/// Puts `instead` in the place of numbers within the range.
+fn tame(request: &mut Request, range: Range<i128>, instead: &[u8]) {
     for word in request {
         let number = std::str::from_utf8(word).ok().and_then(|text| text.parse::<i128>().ok());
-        if number.is_some_and(|number| number < -1000) {
-            *word = b"-7".to_vec();
+        if number.is_some_and(|number| range.contains(&number)) {
+            *word = instead.to_vec();
         }
     }
 }
@@ -393,7 +415,7 @@ mod tests {
     #[test]
     fn no_flood_of_random_elements_is_asked_for() {
         let mut request: Request = ["SRANDMEMBER", "k", "-4000000000"].map(|word| word.as_bytes().to_vec()).to_vec();
-        tame(&mut request);
+        tame(&mut request, i128::MIN..-1000, b"-7");
         assert_eq!(request[2], b"-7");
     }
 }

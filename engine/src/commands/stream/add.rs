@@ -1,7 +1,9 @@
 //! Adding, cutting and deleting: XADD, XTRIM, XDEL, XSETID.
 
+use resp::number::parse_u64_lenient;
+
 use super::trim::{TRIM_ARGS, Trim, TrimOptions};
-use super::{INVALID_ID, limits, parse_id, parse_ids, parse_number, reply_id};
+use super::{INVALID_ID, limits, parse_id, parse_ids, reply_id};
 use crate::args::Args;
 use crate::command::{Arg, Arity, Command, Flags, Group, KeyFlags, KeySpec};
 use crate::ctx::{CmdResult, Ctx, Outcome};
@@ -60,7 +62,7 @@ impl NewId {
             return Ok(NewId::Auto);
         }
         match text.strip_suffix(b"-*") {
-            Some(ms) => parse_number(ms).map(NewId::Within).ok_or(INVALID_ID),
+            Some(ms) => parse_u64_lenient(ms).map(NewId::Within).ok_or(INVALID_ID),
             None => Ok(NewId::Given(parse_id(text, 0)?)),
         }
     }

@@ -167,8 +167,10 @@ fn destroy(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     if parts > PARTS_MIN {
         ctx.effects.free_later.push(Garbage::collection(Stream::of_group(group), parts));
     }
-    // Those who wait to be handed something by this group are told.
-    ctx.effects.changed(EventClass::STREAM, "xgroup-destroy", key, 1);
+    // Those who wait to be handed something by this group are told; those who watch the key are not disturbed, as in Redis.
+    ctx.effects.dirty += 1;
+    ctx.effects.wake(key);
+    ctx.effects.event(EventClass::STREAM, "xgroup-destroy", key);
     ctx.out.integer(1);
     Ok(Outcome::Done)
 }

@@ -1,5 +1,6 @@
 //! Stream commands. <https://redis.io/docs/latest/commands/?group=stream>
 
+use resp::number::parse_u64_lenient;
 use resp::writer::Writer;
 use smallvec::SmallVec;
 
@@ -31,19 +32,6 @@ pub use read::COMMANDS as READ;
 
 const INVALID_ID: CommandError = CommandError::Text("ERR Invalid stream ID specified as stream command argument");
 
-/// A number of an id: digits, before which blanks and a plus sign are let through, as in Redis.
-fn parse_number(text: &[u8]) -> Option<u64> {
-    if let Some(number) = resp::number::parse_u64(text) {
-        return Some(number);
-    }
-    let text = text.trim_ascii_start();
-    let digits = text.strip_prefix(b"+").unwrap_or(text);
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
 /// An id as it is given: `ms-seq`, or `ms` alone, for which `seq` is filled in.
 fn parse_id(text: &[u8], missing_seq: u64) -> Result<StreamId, CommandError> {
     // Longer than any id; nobody has to look through it.
@@ -52,9 +40,11 @@ fn parse_id(text: &[u8], missing_seq: u64) -> Result<StreamId, CommandError> {
         if text.len() > TEXT_MAX {
             return None;
         }
+        // As in Redis, nothing behind a zero byte counts.
+        let text = memchr::memchr(0, text).map_or(text, |end| &text[..end]);
         Some(match memchr::memchr(b'-', text) {
-            Some(hyphen) => StreamId::new(parse_number(&text[..hyphen])?, parse_number(&text[hyphen + 1..])?),
-            None => StreamId::new(parse_number(text)?, missing_seq),
+            Some(hyphen) => StreamId::new(parse_u64_lenient(&text[..hyphen])?, parse_u64_lenient(&text[hyphen + 1..])?),
+            None => StreamId::new(parse_u64_lenient(text)?, missing_seq),
         })
     };
     parse().ok_or(INVALID_ID)

@@ -139,6 +139,7 @@ fn reading_behind_ids() {
         resp3
         XREAD STREAMS str s 1-1 x => -WRONGTYPE Operation against a key holding the wrong kind of value
         XREAD STREAMS s str x 1-1 => -ERR Invalid stream ID specified as stream command argument
+        XREAD STREAMS s 1--9223372036854775809 => _
         XREAD STREAMS str 18446744073709551615-18446744073709551615 => -WRONGTYPE Operation against a key holding the wrong kind of value
         XREAD STREAMS s 1-1 => {"s": [["1-2", ["a", "2"]]]}
         XREAD STREAMS s 1-2 => _
