@@ -85,7 +85,7 @@ pub(crate) fn completions(docs: &[Doc], line: &str) -> Vec<String> {
     found
 }
 
-fn starts_with(text: &str, prefix: &str) -> bool {
+pub(crate) fn starts_with(text: &str, prefix: &str) -> bool {
     text.len() >= prefix.len()
         && text.is_char_boundary(prefix.len())
         && text[..prefix.len()].eq_ignore_ascii_case(prefix)

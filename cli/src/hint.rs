@@ -5,13 +5,98 @@
 
 use crate::docs::{Argument, Doc, Kind, find};
 
+/// A word that may come next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// This very word.
+    Token(String),
+    /// The name of a key.
+    Key,
+    /// Something of this name.
+    Value(String),
+}
+
+/// What may still come: its syntax, and the words that it can begin with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Wanted {
+    syntax: String,
+    next: Vec<Next>,
+}
+
+impl Wanted {
+    /// An argument, or arguments of which the first that is required ends what can come next.
+    fn all<'a>(arguments: impl IntoIterator<Item = &'a Argument>) -> Wanted {
+        let mut wanted = Wanted::default();
+        let mut open = true;
+        for argument in arguments {
+            wanted.push(&argument.syntax());
+            if open {
+                begin(argument, true, &mut wanted.next);
+                open = argument.optional;
+            }
+        }
+        wanted
+    }
+
+    /// An argument that may be repeated, once more.
+    fn again(argument: &Argument) -> Wanted {
+        let mut wanted = Wanted { syntax: argument.again(), next: Vec::new() };
+        if argument.multiple {
+            begin(argument, argument.multiple_token, &mut wanted.next);
+        }
+        wanted
+    }
+
+    /// The inside of an argument whose token was there.
+    fn body(argument: &Argument) -> Wanted {
+        let mut wanted = Wanted { syntax: argument.body(), next: Vec::new() };
+        begin(argument, false, &mut wanted.next);
+        wanted
+    }
+
+    fn push(&mut self, syntax: &str) {
+        if !self.syntax.is_empty() && !syntax.is_empty() {
+            self.syntax.push(' ');
+        }
+        self.syntax.push_str(syntax);
+    }
+
+    /// Both, if this is not required; otherwise `later` is only told.
+    fn then(mut self, later: Wanted, required: bool) -> Wanted {
+        self.push(&later.syntax);
+        if !required {
+            self.next.extend(later.next);
+        }
+        self
+    }
+
+    fn close(mut self, bracket: &str) -> Wanted {
+        self.syntax.push_str(bracket);
+        self
+    }
+}
+
+/// The words that an argument can begin with.
+fn begin(argument: &Argument, with_token: bool, next: &mut Vec<Next>) {
+    match (argument.shown_token(), argument.kind) {
+        (Some(token), kind) if with_token || kind == Kind::PureToken => next.push(Next::Token(token.to_owned())),
+        (_, Kind::OneOf) => argument.children.iter().for_each(|child| begin(child, true, next)),
+        (_, Kind::Block) => {
+            let optional = argument.children.iter().take_while(|child| child.optional).count();
+            argument.children.iter().take(optional + 1).for_each(|child| begin(child, true, next));
+        }
+        (_, Kind::Key) => next.push(Next::Key),
+        _ => next.push(Next::Value(argument.name.clone())),
+    }
+}
+
 /// What fitting words to arguments has come to.
 #[derive(Debug, PartialEq, Eq)]
 enum Fit<'w> {
     /// All that is required was there; these words are left, and this could still have followed.
-    Done { rest: &'w [String], possible: String },
+    Done { rest: &'w [String], possible: Wanted },
     /// The words ended first; this is missing.
-    Open(String),
+    Open(Wanted),
     /// A word that cannot stand where it does.
     Wrong,
 }
@@ -20,17 +105,26 @@ enum Fit<'w> {
 pub(crate) fn hint(docs: &[Doc], line: &str) -> Option<String> {
     let words = resp::inline::split_words(line.as_bytes()).ok()?;
     let mut words: Vec<String> = words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
-    let (doc, used) = find(docs, &words)?;
+    let (_, used) = find(docs, &words)?;
     // The last word may still grow, unless it is the command itself.
     if !line.ends_with(' ') && words.len() > used {
         words.pop();
     }
-    let missing = match fit(&doc.arguments, &words[used..]) {
-        Fit::Open(missing) => missing,
-        Fit::Done { rest: [], possible } => possible,
-        Fit::Done { .. } | Fit::Wrong => String::new(),
-    };
-    (!missing.is_empty()).then_some(missing)
+    wanted(docs, &words).map(|wanted| wanted.syntax).filter(|syntax| !syntax.is_empty())
+}
+
+/// The words that may follow these.
+pub(crate) fn next(docs: &[Doc], words: &[String]) -> Vec<Next> {
+    wanted(docs, words).map(|wanted| wanted.next).unwrap_or_default()
+}
+
+fn wanted(docs: &[Doc], words: &[String]) -> Option<Wanted> {
+    let (doc, used) = find(docs, words)?;
+    match fit(&doc.arguments, &words[used..]) {
+        Fit::Open(missing) => Some(missing),
+        Fit::Done { rest: [], possible } => Some(possible),
+        Fit::Done { .. } | Fit::Wrong => None,
+    }
 }
 
 fn is_value(kind: Kind, word: &str) -> bool {
@@ -55,34 +149,28 @@ fn begins(argument: &Argument, word: &str) -> bool {
     }
 }
 
-/// The parts that are not empty, with blanks between.
-fn joined(parts: impl IntoIterator<Item = String>) -> String {
-    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
 /// Fits words to arguments in order, those of a run of optional ones in any order.
 fn fit<'w>(arguments: &[Argument], mut words: &'w [String]) -> Fit<'w> {
     let mut at = 0;
     // What could have followed the argument that was fitted last.
-    let mut possible = String::new();
+    let mut possible = Wanted::default();
     while at < arguments.len() {
         let run = arguments[at..].iter().take_while(|argument| argument.optional).count().max(1);
         let group = &arguments[at..at + run];
         at += run;
         let mut given = vec![false; run];
-        let others = |given: &[bool]| {
-            let rest = group.iter().zip(given).filter(|(_, given)| !**given).map(|(argument, _)| argument.syntax());
-            joined(rest.chain(arguments[at..].iter().map(Argument::syntax)))
+        let missing = |given: &[bool]| {
+            let rest = group.iter().zip(given).filter(|(_, given)| !**given).map(|(argument, _)| argument);
+            rest.chain(&arguments[at..]).collect::<Vec<_>>()
         };
         loop {
             let Some(word) = words.first() else {
-                let missing = joined([std::mem::take(&mut possible), others(&given)]);
-                let wanted = arguments[at..]
-                    .iter()
-                    .chain(group.iter().zip(&given).filter(|(_, given)| !**given).map(|(argument, _)| argument));
-                return match wanted.clone().any(|argument| !argument.optional) {
-                    true => Fit::Open(missing),
-                    false => Fit::Done { rest: words, possible: missing },
+                let missing = missing(&given);
+                let required = missing.iter().any(|argument| !argument.optional);
+                let wanted = possible.then(Wanted::all(missing), false);
+                return match required {
+                    true => Fit::Open(wanted),
+                    false => Fit::Done { rest: words, possible: wanted },
                 };
             };
             let next = group.iter().enumerate().position(|(index, argument)| !given[index] && begins(argument, word));
@@ -90,7 +178,7 @@ fn fit<'w>(arguments: &[Argument], mut words: &'w [String]) -> Fit<'w> {
             given[index] = true;
             match occurrences(&group[index], words) {
                 Fit::Done { rest, possible: after } => (words, possible) = (rest, after),
-                Fit::Open(missing) => return Fit::Open(joined([missing, others(&given)])),
+                Fit::Open(open) => return Fit::Open(open.then(Wanted::all(missing(&given)), true)),
                 Fit::Wrong => return Fit::Wrong,
             }
         }
@@ -110,28 +198,27 @@ fn occurrences<'w>(argument: &Argument, mut words: &'w [String]) -> Fit<'w> {
         let token = argument.token.is_some() && (first || argument.multiple_token);
         let after_token = if token { &words[1..] } else { words };
         match once(argument, after_token) {
-            Fit::Open(missing) => return Fit::Open(joined([missing, argument.again()]) + close),
+            Fit::Open(missing) => return Fit::Open(missing.then(Wanted::again(argument), true).close(close)),
             Fit::Wrong => return Fit::Wrong,
             Fit::Done { rest, possible } if !argument.multiple => return Fit::Done { rest, possible },
             Fit::Done { rest, .. } => words = rest,
         }
         first = false;
-        let Some(word) = words.first() else { return Fit::Done { rest: words, possible: argument.again() + close } };
-        let goes_on = match (&argument.token, argument.multiple_token) {
+        let goes_on = words.first().is_some_and(|word| match (&argument.token, argument.multiple_token) {
             (Some(_), false) => begins(&Argument { token: None, ..argument.clone() }, word),
             _ => begins(argument, word),
-        };
+        });
         if !goes_on {
-            return Fit::Done { rest: words, possible: argument.again() + close };
+            return Fit::Done { rest: words, possible: Wanted::again(argument).close(close) };
         }
     }
 }
 
 /// Fits one occurrence, without its token.
 fn once<'w>(argument: &Argument, words: &'w [String]) -> Fit<'w> {
-    let open = || Fit::Open(argument.body());
+    let open = || Fit::Open(Wanted::body(argument));
     match argument.kind {
-        Kind::PureToken => Fit::Done { rest: words, possible: String::new() },
+        Kind::PureToken => Fit::Done { rest: words, possible: Wanted::default() },
         Kind::Block if words.is_empty() && !argument.children.iter().all(|child| child.optional) => open(),
         Kind::Block => fit(&argument.children, words),
         Kind::OneOf => match words.first() {
@@ -143,7 +230,7 @@ fn once<'w>(argument: &Argument, words: &'w [String]) -> Fit<'w> {
         },
         kind => match words.split_first() {
             None => open(),
-            Some((word, rest)) if is_value(kind, word) => Fit::Done { rest, possible: String::new() },
+            Some((word, rest)) if is_value(kind, word) => Fit::Done { rest, possible: Wanted::default() },
             Some(_) => Fit::Wrong,
         },
     }
