@@ -15,8 +15,18 @@ const CANDIDATES_MAX: usize = 200;
 /// Keys that are looked at for completing one.
 const KEYS_SAMPLED: &str = "2000";
 
-/// Commands of the client itself.
-const OWN: &[&str] = &["clear", "connect", "exit", "help", "peek", "quit", "watch-every"];
+/// What begins with a colon.
+const SETTINGS: &[&str] = &[
+    ":set hints",
+    ":set nohints",
+    ":set color",
+    ":set nocolor",
+    ":set pager",
+    ":set nopager",
+    ":set confirm",
+    ":set noconfirm",
+    ":set connection",
+];
 
 /// What could stand from a place in the line to its end, which is where the cursor is.
 pub(crate) async fn candidates(session: &mut Session, docs: &[Doc], line: &str) -> (usize, Vec<String>) {
@@ -24,8 +34,7 @@ pub(crate) async fn candidates(session: &mut Session, docs: &[Doc], line: &str) 
     let (before, word) = line.split_at(place);
     let named = help::completions(docs, line);
     if line.starts_with(':') {
-        let settings = [":set hints", ":set nohints"];
-        return (0, settings.iter().filter(|text| starts_with(text, line)).map(|&text| text.to_owned()).collect());
+        return (0, SETTINGS.iter().filter(|text| starts_with(text, line)).map(|&text| text.to_owned()).collect());
     }
     let Some(words) = words_of(before) else { return (0, Vec::new()) };
     if words.is_empty() || !named.is_empty() && find(docs, &words).is_none_or(|(doc, _)| doc.arguments.is_empty()) {
@@ -36,6 +45,9 @@ pub(crate) async fn candidates(session: &mut Session, docs: &[Doc], line: &str) 
         _ => Vec::new(),
     };
     let first = words[0].to_ascii_lowercase();
+    if first == "connect" {
+        found.extend(session.settings().connection_names().filter(|name| starts_with(name, word)).map(str::to_owned));
+    }
     let is_config = first == "config" && words.len() > 1;
     for next in next(docs, &words) {
         match next {
@@ -130,10 +142,14 @@ mod tests {
             ("COMMAND DOCS getr", 13, &["GETRANGE"]),
             ("GET \"a ", 0, &[]),
             ("NOSUCH ", 7, &[]),
-            (":set n", 0, &[":set nohints"]),
+            (":set noh", 0, &[":set nohints"]),
         ] {
             let got = candidates(&mut session, &docs, line).await;
-            assert_eq!((got.0, got.1.iter().map(String::as_str).collect::<Vec<_>>()), (place, expected.to_vec()), "{line:?}");
+            assert_eq!(
+                (got.0, got.1.iter().map(String::as_str).collect::<Vec<_>>()),
+                (place, expected.to_vec()),
+                "{line:?}"
+            );
         }
     }
 

@@ -29,9 +29,16 @@ pub(crate) async fn answer(session: &mut Session, words: &[Vec<u8>]) -> Vec<u8> 
              \x20     \"help <command>\" for one command and its subcommands\n\
              \x20     \"help <tab>\" for what there is help on\n\
              \x20     \"quit\" to leave\n\n\
+             At a terminal also:\n\
+             \x20     \"peek <key>\" for what a key is and holds\n\
+             \x20     \"watch <seconds> <command>\" to run it again and again\n\
+             \x20     F1 for help on the line, Ctrl-R to search the history, Ctrl-X Ctrl-E to edit elsewhere\n\n\
              To set redis-cli preferences:\n\
              \x20     \":set hints\" shows the arguments that a command still wants\n\
              \x20     \":set nohints\" does not\n\
+             \x20     \":set [no]color\", \":set [no]pager\": colours, long replies page by page\n\
+             \x20     \":set confirm <host>[:<port>] ...\": there, dangerous commands ask first\n\
+             \x20     \":set connection <name> <uri>\": for \"connect <name>\"\n\
              Preferences are kept in ~/.redisclirc\n",
             crate::REDIS_VERSION
         )

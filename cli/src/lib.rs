@@ -14,11 +14,15 @@ mod editor;
 mod help;
 mod hint;
 mod modes;
+mod peek;
 mod percentiles;
 mod print;
+mod progress;
 mod random;
 mod repl;
 mod session;
+mod settings;
+mod watch;
 
 use std::io::{self, IsTerminal, Read, Write};
 use std::process::ExitCode;

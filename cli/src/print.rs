@@ -15,6 +15,8 @@ pub(crate) struct Style {
     pub(crate) element_delimiter: Vec<u8>,
     /// After each reply in raw output.
     pub(crate) reply_delimiter: Vec<u8>,
+    /// Types have colours in the output for people.
+    pub(crate) color: bool,
 }
 
 /// One whole reply, as it goes to standard output. `verbatim` asks for the bare text whatever the format: what INFO
@@ -26,7 +28,7 @@ pub(crate) fn reply(style: &Style, value: &Value, verbatim: bool) -> Vec<u8> {
         return out;
     }
     match style.output {
-        Output::Standard => standard_into(&mut out, value, ""),
+        Output::Standard => standard_into(&mut out, value, "", style.color),
         Output::Raw => {
             raw_into(&mut out, value, &style.element_delimiter);
             out.extend_from_slice(&style.reply_delimiter);
@@ -98,9 +100,11 @@ fn double(value: f64) -> String {
 
 /// For people: every line of the text ends with a newline, so that aggregates are the concatenation of their parts.
 /// `prefix` is the indentation of every line but the first.
-fn standard_into(out: &mut Vec<u8>, value: &Value, prefix: &str) {
+fn standard_into(out: &mut Vec<u8>, value: &Value, prefix: &str, color: bool) {
+    let paint = if color { paint(value) } else { "" };
+    out.extend_from_slice(paint.as_bytes());
     match value {
-        Value::Attributed { value, .. } => return standard_into(out, value, prefix),
+        Value::Attributed { value, .. } => return standard_into(out, value, prefix, color),
         Value::Simple(text) => out.extend_from_slice(text),
         Value::Error(text) => {
             out.extend_from_slice(b"(error) ");
@@ -121,8 +125,8 @@ fn standard_into(out: &mut Vec<u8>, value: &Value, prefix: &str) {
         Value::Push(items) if items.is_empty() => out.extend_from_slice(b"(empty push)"),
         Value::Set(items) if items.is_empty() => out.extend_from_slice(b"(empty set)"),
         Value::Map(pairs) if pairs.is_empty() => out.extend_from_slice(b"(empty hash)"),
-        Value::Array(items) | Value::Push(items) => return numbered(out, items, ')', prefix),
-        Value::Set(items) => return numbered(out, items, '~', prefix),
+        Value::Array(items) | Value::Push(items) => return numbered(out, items, ')', prefix, color),
+        Value::Set(items) => return numbered(out, items, '~', prefix, color),
         Value::Map(pairs) => {
             let width = digits(pairs.len());
             let inner = format!("{prefix}{:width$}", "", width = width + 2);
@@ -130,31 +134,55 @@ fn standard_into(out: &mut Vec<u8>, value: &Value, prefix: &str) {
                 if index > 0 {
                     out.extend_from_slice(prefix.as_bytes());
                 }
-                out.extend_from_slice(format!("{:width$}# ", index + 1).as_bytes());
-                standard_into(out, key, &inner);
+                out.extend_from_slice(index_mark(index + 1, width, '#', color).as_bytes());
+                standard_into(out, key, &inner, color);
                 out.pop();
                 out.extend_from_slice(b" => ");
                 if goes_below(value) {
                     out.push(b'\n');
                     out.extend_from_slice(inner.as_bytes());
                 }
-                standard_into(out, value, &inner);
+                standard_into(out, value, &inner, color);
             }
             return;
         }
     }
+    if !paint.is_empty() {
+        out.extend_from_slice(PLAIN.as_bytes());
+    }
     out.push(b'\n');
 }
 
-fn numbered(out: &mut Vec<u8>, items: &[Value], mark: char, prefix: &str) {
+const PLAIN: &str = "\x1b[0m";
+
+/// The bytes that set the colour of a value.
+fn paint(value: &Value) -> &'static str {
+    match value {
+        Value::Error(_) => "\x1b[31m",
+        Value::Bulk(_) => "\x1b[32m",
+        Value::Integer(_) | Value::Double(_) | Value::BigNumber(_) | Value::Boolean(_) => "\x1b[36m",
+        Value::Null | Value::NullArray => "\x1b[90m",
+        _ => "",
+    }
+}
+
+fn numbered(out: &mut Vec<u8>, items: &[Value], mark: char, prefix: &str, color: bool) {
     let width = digits(items.len());
     let inner = format!("{prefix}{:width$}", "", width = width + 2);
     for (index, item) in items.iter().enumerate() {
         if index > 0 {
             out.extend_from_slice(prefix.as_bytes());
         }
-        out.extend_from_slice(format!("{:width$}{mark} ", index + 1).as_bytes());
-        standard_into(out, item, &inner);
+        out.extend_from_slice(index_mark(index + 1, width, mark, color).as_bytes());
+        standard_into(out, item, &inner, color);
+    }
+}
+
+/// The number before an element.
+fn index_mark(index: usize, width: usize, mark: char, color: bool) -> String {
+    match color {
+        true => format!("\x1b[90m{index:width$}{mark}{PLAIN} "),
+        false => format!("{index:width$}{mark} "),
     }
 }
 

@@ -1,6 +1,5 @@
 //! The prompt, and commands from a pipe: read a line, run it, until the end.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use resp::inline::split_words;
@@ -9,6 +8,7 @@ use crate::args::Output;
 use crate::docs;
 use crate::editor::{End, Lines, Source};
 use crate::session::{Session, Waited};
+use crate::{peek, settings, watch};
 
 /// Invites to type while messages are printed. The carriage return lets the next line overwrite it.
 const READING: &str = "Reading messages... (press Ctrl-C to quit or any key to type command)\r";
@@ -27,13 +27,11 @@ pub(crate) async fn run(mut session: Session, tty: bool) -> ExitCode {
     };
     let terminal = matches!(&lines.source, Source::Terminal(terminal) if terminal.is_real());
     session.enter_prompt(terminal);
-    if let Source::Terminal(terminal) = &mut lines.source {
-        terminal.set_hints(true);
-        for line in preferences() {
-            match split_words(line.as_bytes()).as_deref().map(preference) {
-                Ok(Ok(Preference::Hints(on))) => terminal.set_hints(on),
-                Ok(Err(text)) => eprintln!("{RC_FILE}: {text}"),
-                Err(_) => eprintln!("{RC_FILE}: unbalanced quotes"),
+    if matches!(lines.source, Source::Terminal(_)) {
+        for line in settings::lines() {
+            let read = split_words(line.as_bytes()).map_err(|_| "unbalanced quotes".to_owned());
+            if let Err(text) = read.and_then(|words| session.set(&words)) {
+                eprintln!("{}: {text}", settings::RC_FILE);
             }
         }
     }
@@ -52,6 +50,7 @@ pub(crate) async fn run(mut session: Session, tty: bool) -> ExitCode {
             }
         }
         if let Source::Terminal(terminal) = &mut lines.source {
+            terminal.set_hints(session.settings().hints);
             terminal.set_docs(docs::known(&mut session).await);
         }
         let prompt = session.prompt();
@@ -97,11 +96,28 @@ async fn step(session: &mut Session, lines: &mut Lines, line: &[u8]) -> Step {
                 Err(_) => session.write(b"Invalid port\n"),
             }
         }
-        name if name.starts_with(b":") => match (preference(&words), &mut lines.source) {
-            (Ok(Preference::Hints(on)), Source::Terminal(terminal)) => terminal.set_hints(on),
-            (Ok(_), Source::Pipe(_)) => {}
-            (Err(text), _) => session.write(format!("{text}\n").as_bytes()),
+        b"connect" if words.len() == 2 => match session.settings().connection(&words[1]).map(<[u8]>::to_vec) {
+            Some(uri) => {
+                if let Err(text) = session.connect_to_uri(&uri).await {
+                    session.write(format!("{text}\n").as_bytes());
+                }
+            }
+            None => _ = session.run(&words, 1).await,
         },
+        b"peek" if words.len() == 2 && session.assists() => {
+            if let Some(text) = peek::peek(session, &words[1]).await {
+                session.write(&text);
+            }
+        }
+        name if name.starts_with(b":") => {
+            if let Err(text) = session.set(&words) {
+                session.write(format!("{text}\n").as_bytes());
+            }
+        }
+        _ if session.must_confirm(&words) && !agreed(session, lines, &words).await => {}
+        b"watch" if session.assists() && !session.is_in_multi() && watch::period(&words).is_some() => {
+            watch::run(session, &words).await;
+        }
         _ => {
             // "5 INCR counter" runs five times.
             let number = std::str::from_utf8(first).ok().and_then(|word| word.parse::<i64>().ok());
@@ -120,41 +136,19 @@ async fn step(session: &mut Session, lines: &mut Lines, line: &[u8]) -> Step {
     Step::Next
 }
 
+/// Asks whether a dangerous command is meant.
+async fn agreed(session: &mut Session, lines: &mut Lines, words: &[Vec<u8>]) -> bool {
+    let shown = String::from_utf8_lossy(&words[0]).to_uppercase();
+    let question = format!("{shown} on {}: type yes to run it: ", session.server_name());
+    lines.read(session, &question).await.is_ok_and(|answer| answer.trim_ascii().eq_ignore_ascii_case(b"yes"))
+}
+
 fn remember(lines: &mut Lines, line: &[u8], words: &[Vec<u8>]) {
     if let Source::Terminal(terminal) = &mut lines.source
         && !is_secret(words)
     {
         terminal.remember(&String::from_utf8_lossy(line));
     }
-}
-
-/// The name of the file of preferences in the home directory.
-const RC_FILE: &str = ".redisclirc";
-
-/// What a `:set` line asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Preference {
-    Hints(bool),
-}
-
-/// Reads `:set hints` and its like.
-fn preference(words: &[Vec<u8>]) -> Result<Preference, String> {
-    let word = |at: usize| words.get(at).map(|word| word.to_ascii_lowercase()).unwrap_or_default();
-    let shown = |at: usize| words.get(at).map(|word| String::from_utf8_lossy(word).into_owned()).unwrap_or_default();
-    match (word(0).as_slice(), word(1).as_slice()) {
-        (b":set", b"hints") => Ok(Preference::Hints(true)),
-        (b":set", b"nohints") => Ok(Preference::Hints(false)),
-        (b":set", _) => Err(format!("unknown redis-cli preference '{}'", shown(1))),
-        _ => Err(format!("unknown redis-cli internal command '{}'", shown(0))),
-    }
-}
-
-/// Lines of `REDISCLI_RCFILE` or of the file in the home directory.
-fn preferences() -> Vec<String> {
-    let given = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let path = given("REDISCLI_RCFILE").or_else(|| given("HOME").map(|home| home.join(RC_FILE)));
-    let text = path.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
 /// True for lines that hold passwords: they stay out of the history.
@@ -222,13 +216,5 @@ mod tests {
             assert!(!is_secret(&words(line)), "{line}");
         }
         assert!(!is_secret(&[]));
-    }
-
-    #[test]
-    fn preferences_are_read() {
-        assert_eq!(preference(&words(":set HINTS")), Ok(Preference::Hints(true)));
-        assert_eq!(preference(&words(":set nohints")), Ok(Preference::Hints(false)));
-        assert!(preference(&words(":set")).is_err());
-        assert!(preference(&words(":foo")).is_err());
     }
 }

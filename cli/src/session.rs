@@ -4,7 +4,7 @@
 //! apart where redis-cli does.
 
 use std::collections::HashSet;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -17,12 +17,16 @@ use crate::docs::Doc;
 use crate::help;
 use crate::modes::replica;
 use crate::print::{self, Style};
+use crate::settings::Settings;
 
 /// Redirections that one command may follow in cluster mode before the answer is printed as it is.
 const REDIRECTIONS_MAX: usize = 16;
 
 /// From this on the prompt tells how long a command took.
 const SLOW: Duration = Duration::from_millis(500);
+
+/// Lines that are shown at once on the smallest screen.
+const PAGE_MIN: usize = 10;
 
 /// What became of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +142,8 @@ pub(crate) struct Session {
     pub(crate) quiet: bool,
     /// Ctrl-C, once the session handles it itself.
     interrupts: Option<Signal>,
+    /// What the user prefers.
+    settings: Settings,
     /// What COMMAND DOCS told, once asked.
     pub(crate) docs: Option<Rc<Vec<Doc>>>,
 }
@@ -151,6 +157,7 @@ impl Session {
                 output,
                 element_delimiter: options.element_delimiter.clone(),
                 reply_delimiter: options.reply_delimiter.clone(),
+                color: tty && !options.plain && wants_color(),
             },
             endpoint: options.endpoint.clone(),
             connection: None,
@@ -165,6 +172,7 @@ impl Session {
             at_prompt: false,
             quiet: false,
             interrupts: None,
+            settings: Settings::default(),
             docs: None,
             options,
         }
@@ -212,6 +220,70 @@ impl Session {
         }
         prompt.push_str("> ");
         prompt
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Takes in a `:set` line.
+    pub(crate) fn set(&mut self, words: &[Vec<u8>]) -> Result<(), String> {
+        self.settings.apply(words)?;
+        self.style.color &= self.settings.color;
+        if self.settings.color {
+            self.style.color = self.assists() && wants_color();
+        }
+        Ok(())
+    }
+
+    /// Whether these words are to be asked about before they run.
+    pub(crate) fn must_confirm(&self, words: &[Vec<u8>]) -> bool {
+        self.assists() && self.settings.must_confirm(&self.endpoint.host, self.endpoint.port, words)
+    }
+
+    /// The server, as prompts name it.
+    pub(crate) fn server_name(&self) -> String {
+        self.endpoint.name()
+    }
+
+    /// Whether the reply to these words is text for people.
+    pub(crate) fn is_text(&self, words: &[Vec<u8>]) -> bool {
+        is_verbatim(words)
+    }
+
+    pub(crate) fn is_in_multi(&self) -> bool {
+        self.in_multi
+    }
+
+    /// Waits; false when Ctrl-C ended it.
+    pub(crate) async fn pause(&mut self, time: Duration) -> bool {
+        match &mut self.interrupts {
+            None => tokio::time::sleep(time).await,
+            Some(interrupts) => tokio::select! {
+                biased;
+                _ = interrupts.recv() => return false,
+                () = tokio::time::sleep(time) => {}
+            },
+        }
+        true
+    }
+
+    /// Points the session at a server that a URI names, with its credentials and database, and connects.
+    pub(crate) async fn connect_to_uri(&mut self, uri: &[u8]) -> Result<bool, String> {
+        let mut options = Options { db: 0, ..self.options.clone() };
+        (options.endpoint, options.user, options.password) = (Options::default().endpoint, None, None);
+        match crate::args::uri(uri, &mut options) {
+            Ok(()) => {}
+            Err(crate::args::Stop::Error(text)) => return Err(text),
+            Err(_) => return Err("Invalid URI".to_owned()),
+        }
+        self.credentials = options.password.clone().map(|password| (options.user.clone(), password));
+        self.db = options.db;
+        self.endpoint = options.endpoint.clone();
+        self.options = options;
+        self.docs = None;
+        self.disconnect();
+        Ok(self.connect().await)
     }
 
     /// Points the session at another server and connects.
@@ -296,7 +368,7 @@ impl Session {
 
     /// Asks something that the user did not type. `None` when there is no server, or when the connection's state
     /// would make the question part of something else.
-    pub(crate) async fn ask_aside(&mut self, words: &[&str]) -> Option<Value> {
+    pub(crate) async fn ask_aside(&mut self, words: &[impl AsRef<[u8]>]) -> Option<Value> {
         if self.in_multi || !self.subscriptions.is_empty() || !self.connect().await {
             return None;
         }
@@ -319,6 +391,16 @@ impl Session {
         if out.write_all(bytes).and_then(|()| out.flush()).is_err() {
             std::process::exit(1);
         }
+    }
+
+    /// Writes a reply, page by page when it is longer than the screen and a person reads it.
+    fn page(&self, bytes: &[u8]) {
+        let rows = || rustix::termios::tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_row));
+        let pages = self.assists() && self.settings.pager && io::stdout().is_terminal();
+        if pages && memchr::memchr_iter(b'\n', bytes).count() > rows().max(PAGE_MIN) && through_pager(bytes).is_ok() {
+            return;
+        }
+        self.write(bytes);
     }
 
     /// Runs a command `repeat` times (negative: for ever), printing each reply.
@@ -393,8 +475,8 @@ impl Session {
         self.connection.as_mut().ok_or(Error::Closed)
     }
 
-    /// The next value from the server. Ctrl-C gets through: it stops a flow of messages, and ends the process
-    /// otherwise, because a reply that is still owed would be taken for the next command's.
+    /// The next value from the server. Ctrl-C gets through: it stops a flow of messages, or waiting for a reply; redis-cli
+    /// ends in the latter case, because a reply that is still owed would be taken for the next command's.
     async fn receive(&mut self, flowing: bool) -> Result<Value, Broken> {
         let connection = self.connection.as_mut().ok_or(Error::Closed)?;
         let Some(interrupts) = &mut self.interrupts else {
@@ -404,7 +486,9 @@ impl Session {
             value = connection.receive() => Ok(value?),
             _ = interrupts.recv() => match flowing {
                 true => Err(Broken::Interrupted),
-                false => std::process::exit(1),
+                false if self.options.plain => std::process::exit(1),
+                // The connection goes, and with it the reply that is still owed.
+                false => Err(Broken::Interrupted),
             },
         }
     }
@@ -465,7 +549,7 @@ impl Session {
                 return Ok(Outcome::ErrorReply);
             }
             self.note_state(name, words, is_error);
-            self.print(&value, is_verbatim(words));
+            self.page(&print::reply(&self.style, &value, is_verbatim(words)));
             return Ok(if is_error { Outcome::ErrorReply } else { Outcome::Done });
         }
     }
@@ -629,6 +713,27 @@ impl Session {
             }
         }
     }
+}
+
+/// Whether a person with colours reads standard output.
+fn wants_color() -> bool {
+    let given = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let dumb = given("TERM").is_none_or(|term| term == "dumb");
+    io::stdout().is_terminal() && !dumb && given("NO_COLOR").is_none()
+}
+
+/// Shows text with `PAGER`, or with less, which leaves at once when the text fits and keeps colours.
+fn through_pager(bytes: &[u8]) -> io::Result<()> {
+    use std::process::{Command, Stdio};
+    let command = std::env::var("PAGER").ok().filter(|pager| !pager.trim().is_empty());
+    let command = command.unwrap_or_else(|| "less -FRX".to_owned());
+    let mut words = command.split_whitespace();
+    let mut pager = Command::new(words.next().unwrap_or("less")).args(words).stdin(Stdio::piped()).spawn()?;
+    if let Some(mut input) = pager.stdin.take() {
+        // Left before the end: that is the reader's right.
+        let _ = input.write_all(bytes);
+    }
+    pager.wait().map(drop)
 }
 
 /// How waiting for messages at a prompt ended.

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::connection::{Error, encode, io_text};
 use crate::modes::failed;
+use crate::progress::Progress;
 use crate::session::Session;
 
 /// Bytes read at once, from either side.
@@ -26,6 +27,7 @@ pub(crate) async fn run(session: Session) -> ExitCode {
         0 => None,
         seconds => Some(Duration::from_secs(seconds)),
     };
+    let (mut progress, mut sent) = (Progress::new("bytes", session.options.plain), 0);
     let Some(connection) = session.into_connection().await else { return ExitCode::FAILURE };
     let (stream, decoder) = connection.into_parts();
     let (mut reader, mut writer) = tokio::io::split(stream);
@@ -40,6 +42,7 @@ pub(crate) async fn run(session: Session) -> ExitCode {
     loop {
         if ended && written == pending.len() && !announced {
             announced = true;
+            progress.clear();
             println!("All data transferred. Waiting for the last reply...");
         }
         let waiting = async {
@@ -65,7 +68,11 @@ pub(crate) async fn run(session: Session) -> ExitCode {
                 }
             }
             result = writer.write(&pending[written..]), if written < pending.len() => match result {
-                Ok(count) => written += count,
+                Ok(count) => {
+                    written += count;
+                    sent += count as u64;
+                    progress.show(sent, None);
+                }
                 Err(error) => return failed(&Error::Io(error)),
             },
             next = input.recv(), if written == pending.len() && !ended => {

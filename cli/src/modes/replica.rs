@@ -17,6 +17,7 @@ use crate::args::Output;
 use crate::connection::{Connection, Error, Stream, encode, io_text};
 use crate::modes::failed;
 use crate::print::{self, Style};
+use crate::progress::{Counted, Progress};
 use crate::session::Session;
 
 /// Bytes read at once.
@@ -189,8 +190,9 @@ async fn request(input: &mut Input, words: &[impl AsRef<[u8]>]) -> Result<Extent
 
 /// `--rdb` and `--functions-rdb`: the snapshot into a file, or to standard output for `-`.
 pub(crate) async fn save(session: Session, path: &[u8], functions_only: bool) -> ExitCode {
+    let progress = Progress::new("bytes", session.options.plain);
     let Some(connection) = session.into_connection().await else { return ExitCode::FAILURE };
-    match fetch(connection, path, functions_only).await {
+    match fetch(connection, path, functions_only, progress).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(Error::Protocol(text)) => {
             eprintln!("{text}");
@@ -200,7 +202,7 @@ pub(crate) async fn save(session: Session, path: &[u8], functions_only: bool) ->
     }
 }
 
-async fn fetch(mut connection: Connection, path: &[u8], functions_only: bool) -> Result<(), Error> {
+async fn fetch(mut connection: Connection, path: &[u8], functions_only: bool, progress: Progress) -> Result<(), Error> {
     let name = String::from_utf8_lossy(path).into_owned();
     if let Err(Error::Protocol(text)) = configure(&mut connection, "capa", "eof").await {
         eprintln!("{text}");
@@ -224,10 +226,13 @@ async fn fetch(mut connection: Connection, path: &[u8], functions_only: bool) ->
     let total = if path == b"-" {
         input.snapshot(extent, &mut io::stdout().lock()).await
     } else {
-        let mut file = File::create(OsStr::from_bytes(path))
+        let file = File::create(OsStr::from_bytes(path))
             .map_err(|error| Error::Protocol(format!("Error opening '{name}': {}", io_text(&error))))?;
+        let length = if let Extent::Bytes(length) = extent { Some(length) } else { None };
+        let mut file = Counted { to: file, progress, done: 0, total: length };
         let total = input.snapshot(extent, &mut file).await;
-        file.sync_all().map_err(|error| Error::Protocol(format!("Fail to fsync '{name}': {}", io_text(&error))))?;
+        file.progress.clear();
+        file.to.sync_all().map_err(|error| Error::Protocol(format!("Fail to fsync '{name}': {}", io_text(&error))))?;
         total
     };
     let total = total.map_err(|error| match error {

@@ -1,0 +1,302 @@
+//! What a person sees: redis-cli-rs in a pseudoterminal, against a small server of the test's own. The screens are kept in
+//! `golden/`; `UPDATE_GOLDEN=1` writes the files anew.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use resp::{Protocol, Writer};
+
+/// Something that is expected on the screen may take this long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A screen that has not changed for this long is complete.
+const STILL: Duration = Duration::from_millis(250);
+
+/// A server with strings, just enough of everything else, and no COMMAND DOCS.
+#[derive(Clone, Default)]
+struct FakeServer {
+    strings: Arc<Mutex<BTreeMap<String, String>>>,
+    subscribers: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl FakeServer {
+    fn start(&self) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = self.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let server = server.clone();
+                thread::spawn(move || server.serve(stream));
+            }
+        });
+        port
+    }
+
+    fn publish(&self, channel: &str, message: &str) {
+        let mut out = Vec::new();
+        let mut writer = Writer::new(&mut out, Protocol::Resp2);
+        writer.array(3);
+        ["message", channel, message].iter().for_each(|word| writer.bulk(word.as_bytes()));
+        for stream in self.subscribers.lock().unwrap().iter_mut() {
+            stream.write_all(&out).unwrap();
+        }
+    }
+
+    fn serve(&self, mut stream: TcpStream) {
+        let mut decoder = resp::ReplyDecoder::default();
+        let mut chunk = [0; 4096];
+        loop {
+            while let Ok(Some(command)) = decoder.next() {
+                let words = command.into_vec().unwrap();
+                let words: Vec<&str> = words.iter().map(|word| word.as_str().unwrap_or_default()).collect();
+                let mut out = Vec::new();
+                self.answer(&words, &stream, &mut Writer::new(&mut out, Protocol::Resp2));
+                if stream.write_all(&out).is_err() {
+                    return;
+                }
+            }
+            match stream.read(&mut chunk) {
+                Ok(0) | Err(_) => return,
+                Ok(count) => decoder.push(&chunk[..count]),
+            }
+        }
+    }
+
+    fn answer(&self, words: &[&str], stream: &TcpStream, out: &mut Writer<'_>) {
+        let list = |out: &mut Writer<'_>, items: &[&str]| {
+            out.array(items.len());
+            items.iter().for_each(|item| out.bulk(item.as_bytes()));
+        };
+        let mut strings = self.strings.lock().unwrap();
+        let name = words[0].to_ascii_uppercase();
+        match (name.as_str(), &words[1..]) {
+            ("SELECT" | "MULTI" | "FLUSHALL", _) => out.ok(),
+            ("PING", []) => out.simple("PONG"),
+            ("SET", [key, value]) => {
+                strings.insert((*key).to_owned(), (*value).to_owned());
+                out.ok();
+            }
+            ("GET" | "GETRANGE", [key, ..]) => match strings.get(*key) {
+                Some(value) => out.bulk(value.as_bytes()),
+                None => out.null(),
+            },
+            ("EVAL", [script, ..]) => out.bulk(script.as_bytes()),
+            ("TYPE", [key]) => out.simple(if strings.contains_key(*key) { "string" } else { "none" }),
+            ("OBJECT", _) => out.bulk(b"embstr"),
+            ("STRLEN", [key]) => out.integer(strings.get(*key).map_or(0, String::len) as i64),
+            ("MEMORY", _) => out.integer(56),
+            ("PTTL", _) => out.integer(-1),
+            ("DBSIZE", _) => out.integer(strings.len() as i64),
+            ("LRANGE", _) => list(out, &["one", "two"]),
+            ("CONFIG", [_, pattern]) => {
+                let all = ["maxmemory", "maxmemory-policy", "save"];
+                let found: Vec<&str> =
+                    all.into_iter().filter(|name| name.starts_with(pattern.trim_end_matches('*'))).collect();
+                let pairs: Vec<&str> = found.iter().flat_map(|name| [*name, "0"]).collect();
+                list(out, &pairs);
+            }
+            ("SCAN", [_, _, pattern, ..]) => {
+                let prefix = pattern.trim_end_matches('*');
+                let keys: Vec<&str> =
+                    strings.keys().map(String::as_str).filter(|key| key.starts_with(prefix)).collect();
+                out.array(2);
+                out.bulk(b"0");
+                list(out, &keys);
+            }
+            ("SUBSCRIBE", [channel]) => {
+                out.array(3);
+                out.bulk(b"subscribe");
+                out.bulk(channel.as_bytes());
+                out.integer(1);
+                self.subscribers.lock().unwrap().push(stream.try_clone().unwrap());
+            }
+            _ => out.error(format_args!("ERR unknown command '{}'", words[0])),
+        }
+    }
+}
+
+/// A terminal with redis-cli-rs in it.
+struct Terminal {
+    master: Box<dyn MasterPty + Send>,
+    keyboard: Box<dyn Write + Send>,
+    screen: Arc<Mutex<(vt100::Parser, Instant)>>,
+    child: Box<dyn Child + Send + Sync>,
+    port: u16,
+}
+
+impl Terminal {
+    fn start(port: u16, home: &Path, arguments: &[&str]) -> Terminal {
+        let size = PtySize { rows: 20, cols: 80, ..PtySize::default() };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_redis-cli-rs"));
+        command.args(["-p", &port.to_string()]);
+        command.args(arguments);
+        command.env_clear();
+        command.env("TERM", "xterm-256color");
+        command.env("HOME", home);
+        let child = pair.slave.spawn_command(command).unwrap();
+        let screen = Arc::new(Mutex::new((vt100::Parser::new(20, 80, 0), Instant::now())));
+        let (mut reader, shown) = (pair.master.try_clone_reader().unwrap(), Arc::clone(&screen));
+        thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            while let Ok(count @ 1..) = reader.read(&mut chunk) {
+                let mut shown = shown.lock().unwrap();
+                shown.0.process(&chunk[..count]);
+                shown.1 = Instant::now();
+            }
+        });
+        let keyboard = pair.master.take_writer().unwrap();
+        Terminal { master: pair.master, keyboard, screen, child, port }
+    }
+
+    fn text(&self) -> String {
+        let shown = self.screen.lock().unwrap();
+        let text = shown.0.screen().contents().replace(&self.port.to_string(), "PORT");
+        text.trim_end().to_owned()
+    }
+
+    /// Types, and waits until `expected` stands on a screen that has come to rest.
+    fn see(&mut self, typed: &str, expected: &str) -> String {
+        let started = Instant::now();
+        self.keyboard.write_all(typed.as_bytes()).unwrap();
+        self.keyboard.flush().unwrap();
+        loop {
+            let drawn = self.screen.lock().unwrap().1;
+            let still = drawn.elapsed() > STILL && (typed.is_empty() || drawn > started);
+            let text = self.text();
+            if still && text.contains(expected) {
+                return text;
+            }
+            assert!(started.elapsed() < PATIENCE, "{expected:?} does not appear after {typed:?}:\n{text}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn resize(&self, rows: u16, cols: u16) {
+        self.screen.lock().unwrap().0.screen_mut().set_size(rows, cols);
+        self.master.resize(PtySize { rows, cols, ..PtySize::default() }).unwrap();
+    }
+
+    /// The process has ended by itself.
+    fn ends(&mut self) -> u32 {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.exit_code();
+            }
+            assert!(started.elapsed() < PATIENCE, "still running:\n{}", self.text());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Screens by name, compared with the golden file at the end.
+#[derive(Default)]
+struct Gallery(String);
+
+impl Gallery {
+    fn hang(&mut self, name: &str, screen: &str) {
+        let _ = writeln!(self.0, "=== {name}");
+        screen.lines().for_each(|line| self.0.push_str(&format!("{}\n", line.trim_end())));
+    }
+
+    fn compare(&self, file: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, &self.0).unwrap();
+        }
+        let golden = std::fs::read_to_string(&path).unwrap();
+        assert!(golden == self.0, "{} differs; now it is\n{}", path.display(), self.0);
+    }
+}
+
+/// An empty home directory of its own.
+fn home(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("redis-cli-rs-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&path);
+    std::fs::create_dir_all(&path).unwrap();
+    path
+}
+
+const CLEAR: &str = "\x0c";
+
+#[test]
+fn the_editor() {
+    let (server, home, mut gallery) = (FakeServer::default(), home("editor"), Gallery::default());
+    let mut terminal = Terminal::start(server.start(), &home, &[]);
+    terminal.see("", "127.0.0.1:PORT>");
+    gallery.hang("completion of a command", &terminal.see("getr\t", "GETRANGE key start end"));
+    gallery.hang("candidates", &terminal.see("\x15object \t\t", "PORT> OBJECT FREQ"));
+    terminal.see("\x1b\x15SET user:1 ann\r", "OK");
+    terminal.see("SET user:2 bob\r", "OK");
+    gallery.hang("hints", &terminal.see(&format!("{CLEAR}LINSERT list BEFORE "), "pivot"));
+    gallery.hang("completion of arguments", &terminal.see("\x15ZRANGE k 0 1 by\t", "BYLEX"));
+    gallery.hang("completion of keys", &terminal.see("\x1b\x15GET us\t\t", "GET user:2"));
+    gallery.hang("completion of parameters", &terminal.see("\x1b\x15CONFIG GET maxm\t", "maxmemory-policy"));
+    gallery.hang("help with F1", &terminal.see("\x1b\x15lpop \x1bOP", "since 1.0.0"));
+    terminal.see("\x1bOP\x15GET user:1\r", "ann");
+    gallery.hang("reverse search", &terminal.see(&format!("{CLEAR}\x12ET u"), "(reverse-i-search)"));
+    gallery.hang("reverse search, once more", &terminal.see("\x12", "SET user:2"));
+    gallery.hang("a result is edited", &terminal.see("\t\x7f\x7f\x7fdan", "PORT> SET user:2 dan"));
+    gallery.hang("history", &terminal.see("\x15\x1b[A", "PORT> SET user:1 ann"));
+    gallery.hang("Ctrl-C drops a line", &terminal.see(&format!("\x15{CLEAR}GET x\x03"), "PORT> GET x\n"));
+    gallery.hang("several rows", &terminal.see(&format!("{CLEAR}EVAL \"return 1\r+ 1"), "... + 1"));
+    gallery.hang("run at last", &terminal.see("\" 0\r", "\"return 1\\n+ 1\""));
+    terminal.see(&format!("{CLEAR}SET long {}", "0123456789".repeat(9)), "0123456789");
+    terminal.resize(20, 60);
+    gallery.hang("another width", &terminal.see("x", "x"));
+    terminal.see("\x15", "PORT>");
+    terminal.see("AUTH secret\r", "ERR");
+    terminal.see("\x04", "");
+    assert_eq!(terminal.ends(), 0);
+    let history = std::fs::read_to_string(home.join(".rediscli_history")).unwrap();
+    gallery.hang("the file of the history", &history);
+    std::fs::remove_dir_all(&home).unwrap();
+    gallery.compare("editor.txt");
+}
+
+#[test]
+fn the_session() {
+    let (server, home, mut gallery) = (FakeServer::default(), home("session"), Gallery::default());
+    let port = server.start();
+    let rc =
+        format!(":set confirm 127.0.0.1\n:set connection here redis://127.0.0.1:{port}/3\n:set nohints\n:set foo\n");
+    std::fs::write(home.join(".redisclirc"), rc).unwrap();
+    let mut terminal = Terminal::start(port, &home, &[]);
+    gallery.hang("preferences", &terminal.see("", "127.0.0.1:PORT>"));
+    terminal.see("SET k v\r", "OK");
+    gallery.hang("peek", &terminal.see(&format!("{CLEAR}peek k\rpeek nosuch\r"), "no such key"));
+    gallery.hang("a question first", &terminal.see(&format!("{CLEAR}flushall\r"), "type yes"));
+    terminal.see("no\rGET k\r", "\"v\"");
+    gallery.hang("the answer was yes", &terminal.see("flushall\ryes\r", "OK"));
+    gallery.hang("a connection with a name", &terminal.see(&format!("{CLEAR}connect here\r"), "[3]>"));
+    gallery.hang("a transaction", &terminal.see("multi\r", "(TX)>"));
+    terminal.see("connect here\r", "[3]> ");
+    gallery.hang("subscribed", &terminal.see(&format!("{CLEAR}subscribe news\r"), "Reading messages"));
+    server.publish("news", "hello");
+    gallery.hang("a message", &terminal.see("", "\"hello\""));
+    gallery.hang("Ctrl-C leaves the messages", &terminal.see("\x03", "[3]>"));
+    gallery.hang("watch", &terminal.see("watch 0.3 lrange k 0 1\r", "\"two\""));
+    gallery.hang("Ctrl-C leaves watch", &terminal.see("\x03", "[3]>"));
+    terminal.see("\x03", "");
+    assert_eq!(terminal.ends(), 0);
+    std::fs::remove_dir_all(&home).unwrap();
+    gallery.compare("session.txt");
+}
