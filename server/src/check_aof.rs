@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use engine::config::EngineConfig;
 use persistence::aof::manifest::{FileType, Manifest};
-use persistence::aof::reader::{Item, ReadError, Reader};
+use persistence::aof::reader::{Item, Malformed, Mistake, ReadError, Reader};
 use persistence::aof::timestamp;
 use persistence::rdb;
 
@@ -216,7 +216,12 @@ impl Check {
             return truncate_to(target, limit, at);
         }
         match &end {
-            Some(ReadError::Format) => println!("AOF {name} format error"),
+            Some(ReadError::Format(Malformed { offset, what })) => {
+                println!("0x{offset:16x}: {what}");
+                if matches!(what, Mistake::Prefix { expected: b'*', .. }) {
+                    println!("AOF {name} format error");
+                }
+            }
             Some(ReadError::Io(error)) => println!("AOF {name}: {}", error_text(error)),
             Some(ReadError::Truncated) | None => {}
         }

@@ -24,7 +24,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::manifest::{Manifest, ManifestError};
+use super::manifest::{LINE_MAX, Manifest, ManifestError};
 use crate::disk::{Disk, DiskFile};
 
 /// Longest manifest that is read, in bytes.
@@ -145,9 +145,14 @@ impl<D: Disk> Folder<D> {
 
     /// Writes a manifest and gives it its name.
     fn put(&self, manifest: &Manifest) -> io::Result<()> {
+        let text = manifest.to_bytes();
+        if text.split(|&byte| byte == b'\n').any(|line| line.len() >= LINE_MAX) {
+            // Nobody could read it. The names in it are made from one that is configured.
+            return Err(io::ErrorKind::InvalidFilename.into());
+        }
         let temp = self.path(&[b"temp-", &self.name[..], b".manifest"].concat());
         let mut file = self.disk.create(&temp)?;
-        file.write_all(&manifest.to_bytes())?;
+        file.write_all(&text)?;
         file.sync()?;
         drop(file);
         self.disk.rename(&temp, &self.manifest_path())

@@ -21,6 +21,12 @@ use resp::inline;
 /// Longest line, its end included, in bytes.
 pub const LINE_MAX: usize = 1024;
 
+/// Largest number of a file that is read: there is always a next one.
+const SEQ_MAX: u64 = i64::MAX as u64;
+
+/// Room that offsets take in a line, in bytes.
+const OFFSETS_LEN: usize = " startoffset  endoffset ".len() + 2 * 20;
+
 /// Most files a manifest may name: far more than rewrites that failed in a row can leave behind.
 pub const FILES_MAX: usize = 1 << 20;
 
@@ -98,6 +104,8 @@ pub enum Reason {
     Format,
     /// A file's name is a path.
     Path,
+    /// A file's name is too long to be written again, with what must be escaped.
+    Name,
     /// A second base.
     DuplicateBase,
     /// Numbers of increments do not rise.
@@ -115,6 +123,7 @@ impl fmt::Display for Reason {
             Reason::LineTooLong => "The AOF manifest file contains too long line",
             Reason::Format => "Invalid AOF manifest file format",
             Reason::Path => "File can't be a path, just a filename",
+            Reason::Name => "A file name is too long",
             Reason::DuplicateBase => "Found duplicate base file information",
             Reason::NotMonotonic => "Found a non-monotonic sequence number",
             Reason::Type => "Unknown AOF file type",
@@ -255,9 +264,8 @@ impl Manifest {
 
     /// Makes the first `count` increments history: a base holds what they say.
     pub fn retire_incrs(&mut self, count: usize) {
-        for old in self.incrs.drain(..count).collect::<Vec<_>>() {
-            self.retire(old);
-        }
+        let retired = self.incrs.drain(..count).rev().map(|file| FileInfo { file_type: FileType::History, ..file });
+        self.history.splice(..0, retired);
         if self.incrs.is_empty() {
             self.incr_seq = 0;
         }
@@ -287,7 +295,7 @@ fn parse_line(line: &[u8]) -> Result<FileInfo, Reason> {
                 }
                 name = Some(value.clone());
             }
-            b"seq" => seq = number().unwrap_or(0),
+            b"seq" => seq = number().filter(|&seq| seq <= SEQ_MAX).unwrap_or(0),
             b"type" => {
                 file_type = Some(match value.first() {
                     Some(b'b') => FileType::Base,
@@ -303,7 +311,11 @@ fn parse_line(line: &[u8]) -> Result<FileInfo, Reason> {
     }
     match (name, seq, file_type) {
         (Some(name), 1.., Some(file_type)) if !name.is_empty() => {
-            Ok(FileInfo { name, seq, file_type, start_offset, end_offset })
+            let file = FileInfo { name, seq, file_type, start_offset, end_offset };
+            // It will be written again, perhaps with offsets.
+            let mut line = Vec::new();
+            file.write(&mut line);
+            if line.len() + OFFSETS_LEN > LINE_MAX { Err(Reason::Name) } else { Ok(file) }
         }
         _ => Err(Reason::Format),
     }
@@ -328,6 +340,9 @@ mod tests {
         assert_eq!(reason("file a type b\n"), Reason::Format);
         assert_eq!(reason("file a seq 1 type i newkey\n"), Reason::Format);
         assert_eq!(reason("file a seq 0 type i\n"), Reason::Format);
+        assert_eq!(reason("file a seq 9223372036854775808 type i\n"), Reason::Format);
+        // Escaped, each byte of the name takes four.
+        assert_eq!(reason(&format!("file \"{}\" seq 1 type i\n", "\u{1}".repeat(250))), Reason::Name);
         assert_eq!(reason("file a seq -1 type i\n"), Reason::Format);
         assert_eq!(reason("file \"a seq 1 type i\n"), Reason::Format);
         assert_eq!(reason("file a/b seq 1 type i\n"), Reason::Path);

@@ -43,7 +43,7 @@ pub enum ReadError {
     /// The file ends within a command.
     Truncated,
     /// What follows is no command.
-    Format,
+    Format(Malformed),
     /// The file cannot be read.
     Io(io::Error),
 }
@@ -60,13 +60,74 @@ impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ReadError::Truncated => f.write_str("unexpected end of file"),
-            ReadError::Format => f.write_str("bad file format"),
+            ReadError::Format(malformed) => malformed.fmt(f),
             ReadError::Io(error) => error.fmt(f),
         }
     }
 }
 
 impl std::error::Error for ReadError {}
+
+/// Something that is no command.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// Where in the file.
+    pub offset: u64,
+    /// What is wrong there.
+    pub what: Mistake,
+}
+
+/// What is not as expected. `Display` is Redis' wording where Redis has one.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Mistake {
+    /// Another byte than the one that says what follows.
+    Prefix {
+        /// The one expected.
+        expected: u8,
+        /// The one found.
+        got: u8,
+    },
+    /// A number, or a word, does not end with a line end.
+    LineEnd {
+        /// What is in its place.
+        got: [u8; 2],
+    },
+    /// A number beyond the limits.
+    Length,
+    /// A command without words.
+    NoWords,
+    /// An annotation of more than [`ANNOTATION_MAX`] bytes.
+    LongAnnotation,
+}
+
+impl Malformed {
+    /// What the reader meets in a slice, `at` an index.
+    fn at(at: usize, what: Mistake) -> Self {
+        Malformed { offset: at as u64, what }
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Mistake::Prefix { expected, got } => {
+                write!(f, "Expected prefix '{}', got: '{}'", expected.escape_ascii(), got.escape_ascii())
+            }
+            Mistake::LineEnd { got: [first, second] } => {
+                write!(f, "Expected \\r\\n, got: {first:02x}{second:02x}")
+            }
+            Mistake::Length => f.write_str("Expected a length, got one that is not in the suitable range"),
+            Mistake::NoWords => f.write_str("Expected a command, got one without words"),
+            Mistake::LongAnnotation => write!(f, "Expected the end of a line within {ANNOTATION_MAX} bytes"),
+        }
+    }
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at offset {}: {}", self.offset, self.what)
+    }
+}
 
 /// Something in the file.
 pub enum Item<'a, I> {
@@ -202,17 +263,16 @@ impl<R: Read> Reader<R> {
                     self.spans.truncate(first);
                     return;
                 }
-                Err(Malformed) => {
+                Err(Malformed { offset, what }) => {
                     self.spans.truncate(first);
-                    self.failed = Some(ReadError::Format);
+                    let offset = self.offset + (offset - self.start as u64);
+                    self.failed = Some(ReadError::Format(Malformed { offset, what }));
                     return;
                 }
             }
         }
     }
 }
-
-struct Malformed;
 
 /// Cuts one item out, from `at` on; `None` when it is not there as a whole. The range is that of an annotation's text.
 fn parse(buffer: &[u8], at: &mut usize, spans: &mut Vec<Range<usize>>) -> Result<Option<Range<usize>>, Malformed> {
@@ -221,7 +281,10 @@ fn parse(buffer: &[u8], at: &mut usize, spans: &mut Vec<Range<usize>>) -> Result
         Some(b'#') => {
             let line = &buffer[*at..buffer.len().min(*at + ANNOTATION_MAX)];
             let Some(end) = line.iter().position(|&byte| byte == b'\n') else {
-                return if line.len() == ANNOTATION_MAX { Err(Malformed) } else { Ok(None) };
+                return match line.len() {
+                    ANNOTATION_MAX => Err(Malformed::at(*at, Mistake::LongAnnotation)),
+                    _ => Ok(None),
+                };
             };
             let text = *at + 1..*at + end - usize::from(line[end - 1] == b'\r' && end > 1);
             *at += end + 1;
@@ -229,9 +292,10 @@ fn parse(buffer: &[u8], at: &mut usize, spans: &mut Vec<Range<usize>>) -> Result
         }
         Some(_) => {}
     }
+    let begin = *at;
     let Some(count) = header(buffer, at, b'*', WORDS_MAX)? else { return Ok(None) };
     if count == 0 {
-        return Err(Malformed);
+        return Err(Malformed::at(begin, Mistake::NoWords));
     }
     for _ in 0..count {
         let Some(len) = header(buffer, at, b'$', WORD_BYTES_MAX)? else { return Ok(None) };
@@ -241,7 +305,7 @@ fn parse(buffer: &[u8], at: &mut usize, spans: &mut Vec<Range<usize>>) -> Result
             return Ok(None);
         };
         if &buffer[end..end + 2] != b"\r\n" {
-            return Err(Malformed);
+            return Err(Malformed::at(*at, Mistake::LineEnd { got: [buffer[end], buffer[end + 1]] }));
         }
         spans.push(*at..end);
         *at = end + 2;
@@ -255,17 +319,18 @@ fn header(buffer: &[u8], at: &mut usize, kind: u8, max: u64) -> Result<Option<u6
     let mut rest = buffer[*at..].iter();
     match rest.next() {
         None => return Ok(None),
-        Some(&byte) if byte != kind => return Err(Malformed),
+        Some(&got) if got != kind => return Err(Malformed::at(*at, Mistake::Prefix { expected: kind, got })),
         Some(_) => {}
     }
     let (mut number, mut digits) = (0_u64, 0);
     for &byte in rest.by_ref() {
         match byte {
             b'0'..=b'9' => {
-                number = number * 10 + u64::from(byte - b'0');
                 digits += 1;
-                if number > max || digits > 19 {
-                    return Err(Malformed);
+                // No limit is near the end of the range: the product fits.
+                number = if digits > 19 { u64::MAX } else { number * 10 + u64::from(byte - b'0') };
+                if number > max {
+                    return Err(Malformed::at(*at, Mistake::Length));
                 }
             }
             b'\r' if digits > 0 => {
@@ -275,10 +340,13 @@ fn header(buffer: &[u8], at: &mut usize, kind: u8, max: u64) -> Result<Option<u6
                         *at += digits + 3;
                         Ok(Some(number))
                     }
-                    Some(_) => Err(Malformed),
+                    Some(&next) => Err(Malformed::at(*at, Mistake::LineEnd { got: [byte, next] })),
                 };
             }
-            _ => return Err(Malformed),
+            _ => {
+                let got = [byte, rest.next().copied().unwrap_or(0)];
+                return Err(Malformed::at(*at, Mistake::LineEnd { got }));
+            }
         }
     }
     Ok(None)
@@ -334,14 +402,29 @@ mod tests {
             "*1\r\n$1\r\nxyz\r\n",
             "*99999999999\r\n",
             "*1\r\n$99999999999999999999\r\n",
+            "*1\r\n$29999999999999999999\r\n",
             "* 1\r\n",
             "*1\rx",
         ] {
             let (all, offset, end) = read_all(bytes.as_bytes(), 7);
-            assert!(all.is_empty() && offset == 0 && matches!(end, Err(ReadError::Format)), "{bytes:?}");
+            assert!(all.is_empty() && offset == 0 && matches!(end, Err(ReadError::Format(_))), "{bytes:?}");
         }
         let long = [b"#".as_slice(), &[b'x'; ANNOTATION_MAX]].concat();
-        assert!(matches!(read_all(&long, 7).2, Err(ReadError::Format)));
+        assert!(matches!(read_all(&long, 7).2, Err(ReadError::Format(_))));
+    }
+
+    #[test]
+    fn tells_what_it_expected_and_where() {
+        for (bytes, expected) in [
+            ("*2\r\n$3\r\nDEL\r\n!1\r\na\r\n", "at offset 33: Expected prefix '$', got: '!'"),
+            ("*2\r\n$3\r\nDEL\r\n$1\r\nabc\r\n", "at offset 37: Expected \\r\\n, got: 6263"),
+            ("*x\r\n$3\r\nDEL\r\n", "at offset 20: Expected \\r\\n, got: 780d"),
+        ] {
+            let bytes = ["*2\r\n$3\r\nDEL\r\n$1\r\na\r\n", bytes].concat();
+            let (all, offset, end) = read_all(bytes.as_bytes(), 7);
+            assert_eq!((all.len(), offset), (1, 20));
+            assert_eq!(end.unwrap_err().to_string(), expected);
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Disk, DiskFile};
 
@@ -69,8 +70,9 @@ impl Faults {
         self.errors[operation as usize].store(error.unwrap_or(0), Ordering::Release);
     }
 
-    /// From now on lines in `journal` tell what became durable: `sync LENGTH PATH`, and which files got another name:
-    /// `rename FROM<TAB>TO`. A test that cuts each file off at its last such length plays a loss of power.
+    /// From now on lines in `journal` tell what becomes durable: `begin TIME PATH`, and when it is done `sync TIME LENGTH
+    /// PATH`, with times in milliseconds since the epoch; and which files got another name: `rename FROM<TAB>TO`. A test that cuts each
+    /// file off at its last such length plays a loss of power.
     pub fn note_in(&self, journal: fs::File) {
         // One that is there already goes on.
         let _ = self.journal.set(journal);
@@ -199,9 +201,11 @@ impl<F: DiskFile> DiskFile for FaultFile<F> {
         self.faults.check(Operation::Sync, 1)?;
         // What is written meanwhile may or may not be durable: it is not counted.
         let len = self.faults.journal.get().and_then(|_| self.file.len().ok());
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        self.faults.note(|| format!("begin {} {}\n", now(), self.path.display()));
         self.file.sync()?;
         if let Some(len) = len {
-            self.faults.note(|| format!("sync {len} {}\n", self.path.display()));
+            self.faults.note(|| format!("sync {} {len} {}\n", now(), self.path.display()));
         }
         Ok(())
     }
@@ -237,7 +241,12 @@ mod tests {
         disk.rename(&a, &b).unwrap();
         assert_eq!(disk.rename(&b, &a).unwrap_err().raw_os_error(), Some(28));
         let (a, b) = (a.display(), b.display());
-        assert_eq!(fs::read_to_string(&journal).unwrap(), format!("sync 3 {a}\nrename {a}\t{b}\n"));
+        let journal = fs::read_to_string(&journal).unwrap();
+        // Without the times.
+        let lines: Vec<_> = journal.lines().map(|line| line.splitn(3, ' ').collect::<Vec<_>>()).collect();
+        assert_eq!((lines[0][0], lines[0][2]), ("begin", &a.to_string()[..]));
+        assert_eq!((lines[1][0], lines[1][2]), ("sync", &format!("3 {a}")[..]));
+        assert_eq!(lines[2], ["rename", &format!("{a}\t{b}")]);
         fs::remove_dir_all(&folder).unwrap();
     }
 }

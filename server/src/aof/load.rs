@@ -301,9 +301,12 @@ impl Server {
             }
             None => Ok(()),
             Some(ReadError::Truncated) => Err(Broken::Truncated(reader.offset())),
-            Some(ReadError::Format) => Err(Broken::Fatal(LoadFailed(format!(
-                "Bad file format reading the append only file {name}: make a backup of your AOF file, then use ./redis-check-aof --fix <filename.manifest>"
-            )))),
+            Some(ReadError::Format(malformed)) => {
+                tracing::warn!("The append only file {name} can't be understood {malformed}");
+                Err(Broken::Fatal(LoadFailed(format!(
+                    "Bad file format reading the append only file {name}: make a backup of your AOF file, then use ./redis-check-aof --fix <filename.manifest>"
+                ))))
+            }
             Some(ReadError::Io(error)) => Err(Broken::Fatal(LoadFailed(format!(
                 "Unrecoverable error reading the append only file {name}: {}",
                 error_text(&error)

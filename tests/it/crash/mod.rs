@@ -6,7 +6,7 @@ mod power;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use model::{Dice, Model, Unit};
 use power::Journal;
@@ -203,8 +203,11 @@ fn crash(policy: &str, crash: Crash, rounds: u64, millis: std::ops::Range<u64>, 
             process.kill();
             killed
         });
+        let mut lost_at_most = lost_at_most;
         if let Some(journal) = journal {
-            // The children of the killed process write no more when their parent does not: they are waited for.
+            if !lost_at_most.is_zero() {
+                lost_at_most += journal.busy(SystemTime::now() - killed.elapsed());
+            }
             journal.lose_power(&mut dice);
         }
         let (mut process, mut client) = folder.start(policy);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tests::Client;
 
@@ -25,13 +26,37 @@ impl Journal {
         Journal { dir: dir.to_owned(), before: files(dir) }
     }
 
+    /// How long the disk took at most for what it was asked to make durable, and has been at it at `now`. What is written
+    /// while it is busy cannot become durable before it is asked again.
+    pub(super) fn busy(&self, now: SystemTime) -> Duration {
+        let journal = fs::read_to_string(self.dir.join("journal")).expect("there is a journal");
+        let mut begun: HashMap<&str, u64> = HashMap::new();
+        let mut longest = 0;
+        let files = journal.lines().filter(|line| line.contains(FOLDER));
+        for line in files {
+            let mut parts = line.split(' ');
+            let (kind, time) = (parts.next().expect("a kind"), parts.next().expect("a time"));
+            let Ok(time) = time.parse::<u64>() else { continue };
+            let path = parts.next_back().expect("a path");
+            match kind {
+                "begin" => drop(begun.insert(path, time)),
+                _ => longest = longest.max(time.saturating_sub(begun.remove(path).unwrap_or(time))),
+            }
+        }
+        let now = now.duration_since(UNIX_EPOCH).expect("after the epoch").as_millis() as u64;
+        let unfinished = begun.values().map(|&begin| now.saturating_sub(begin)).max().unwrap_or(0);
+        Duration::from_millis(longest + unfinished)
+    }
+
     /// Cuts off what may be lost. Names are not lost here: the unit tests of the folder do that.
     pub(super) fn lose_power(self, dice: &mut Dice) {
         let mut durable = self.before;
         for line in fs::read_to_string(self.dir.join("journal")).expect("there is a journal").lines() {
             match line.split_once(' ').expect("two parts") {
+                ("begin", _) => {}
                 ("sync", rest) => {
-                    let (len, path) = rest.split_once(' ').expect("a length and a path");
+                    let mut rest = rest.splitn(3, ' ').skip(1);
+                    let (len, path) = (rest.next().expect("a length"), rest.next().expect("a path"));
                     durable.insert(PathBuf::from(path), len.parse().expect("a number"));
                 }
                 ("rename", rest) => {
