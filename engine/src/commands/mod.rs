@@ -36,6 +36,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     set::COMMANDS,
     stream::ADD,
     stream::CLAIM,
+    stream::DELETE,
     stream::GROUP,
     stream::INFO,
     stream::PENDING,

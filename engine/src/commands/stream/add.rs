@@ -1,9 +1,9 @@
-//! Adding, cutting and deleting: XADD, XTRIM, XDEL, XSETID.
+//! Adding and cutting: XADD, XTRIM, XSETID.
 
 use resp::number::parse_u64_lenient;
 
-use super::trim::{TRIM_ARGS, Trim, TrimOptions};
-use super::{INVALID_ID, limits, parse_id, parse_ids, reply_id};
+use super::trim::{REFERENCES_ARG, TRIM_ARGS, Trim, TrimOptions};
+use super::{INVALID_ID, limits, parse_id, reply_id};
 use crate::args::Args;
 use crate::command::{Arg, Arity, Command, Flags, Group, KeyFlags, KeySpec};
 use crate::ctx::{CmdResult, Ctx, Outcome};
@@ -14,7 +14,7 @@ use crate::types::Stream;
 use crate::types::stream::{Meta, StreamId};
 
 /// The declarations.
-pub const COMMANDS: &[&Command] = &[&XADD, &XDEL, &XSETID, &XTRIM];
+pub const COMMANDS: &[&Command] = &[&XADD, &XSETID, &XTRIM];
 
 /// Most bytes of the fields and values of one entry: what a listpack holds.
 const ENTRY_BYTES_MAX: usize = 1 << 30;
@@ -31,6 +31,7 @@ const XADD: Command = Command {
     history: &[
         ("6.2.0", "Added the `NOMKSTREAM` option, `MINID` trimming strategy and the `LIMIT` option."),
         ("7.0.0", "Added support for the `<ms>-*` explicit ID form."),
+        ("8.2.0", "KEEPREF, DELREF and ACKED."),
     ],
     tips: &["nondeterministic_output"],
     complexity: "O(1) when adding a new entry, O(N) when trimming where N being the number of entries evicted.",
@@ -39,6 +40,7 @@ const XADD: Command = Command {
         Arg::key("key"),
         Arg::word("nomkstream", "NOMKSTREAM").optional().since("6.2.0"),
         Arg::block("trim", TRIM_ARGS).optional(),
+        REFERENCES_ARG.since("8.2.0"),
         Arg::one_of("id-selector", &[Arg::word("auto-id", "*"), Arg::string("id")]),
         Arg::block("data", &[Arg::string("field"), Arg::string("value")]).many(),
     ],
@@ -151,11 +153,14 @@ const XTRIM: Command = Command {
     group: Group::Stream,
     keys: &[KeySpec::first(KeyFlags::RW_DELETE)],
     since: "5.0.0",
-    history: &[("6.2.0", "Added the `MINID` trimming strategy and the `LIMIT` option.")],
+    history: &[
+        ("6.2.0", "Added the `MINID` trimming strategy and the `LIMIT` option."),
+        ("8.2.0", "KEEPREF, DELREF and ACKED."),
+    ],
     tips: &["nondeterministic_output"],
     complexity: "O(N), with N being the number of evicted entries. Constant times are very small however, since entries are organized in macro nodes containing multiple entries that can be released with a single deallocation.",
     summary: "Removes the oldest entries of a stream.",
-    args: &[Arg::key("key"), Arg::block("trim", TRIM_ARGS)],
+    args: &[Arg::key("key"), Arg::block("trim", TRIM_ARGS), REFERENCES_ARG.since("8.2.0")],
     run: xtrim,
     ..Command::BASE
 };
@@ -182,36 +187,6 @@ fn xtrim(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         ctx.effects.changed(EventClass::STREAM, "xtrim", key, trimmed);
     }
     ctx.out.integer(trimmed as i64);
-    Ok(Outcome::Done)
-}
-
-const XDEL: Command = Command {
-    name: "xdel",
-    arity: Arity::AtLeast(3),
-    flags: Flags::WRITE.and(Flags::FAST),
-    group: Group::Stream,
-    keys: &[KeySpec::first(KeyFlags::RW_DELETE)],
-    since: "5.0.0",
-    complexity: "O(1) for each single item to delete in the stream, regardless of the stream size.",
-    summary: "Deletes entries of a stream and returns how many there were.",
-    args: &[Arg::key("key"), Arg::string("id").many()],
-    run: xdel,
-    ..Command::BASE
-};
-
-fn xdel(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let key = args.next()?;
-    let Some(mut stream) = ctx.db.write::<Stream>(key)? else {
-        ctx.out.integer(0);
-        return Ok(Outcome::Done);
-    };
-    let ids = parse_ids(args.rest())?;
-    let deleted = ids.iter().filter(|&&id| stream.delete(id)).count();
-    drop(stream);
-    if deleted > 0 {
-        ctx.effects.changed(EventClass::STREAM, "xdel", key, deleted as u64);
-    }
-    ctx.out.integer(deleted as i64);
     Ok(Outcome::Done)
 }
 

@@ -13,6 +13,7 @@ use crate::types::stream::{ConsumerId, Entry, Group, IdText, Limits, Pending, St
 
 mod add;
 mod claim;
+mod delete;
 mod group;
 mod info;
 mod pending;
@@ -24,6 +25,7 @@ mod trim;
 
 pub use add::COMMANDS as ADD;
 pub use claim::COMMANDS as CLAIM;
+pub use delete::COMMANDS as DELETE;
 pub use group::COMMANDS as GROUP;
 pub use info::COMMANDS as INFO;
 pub use pending::COMMANDS as PENDING;

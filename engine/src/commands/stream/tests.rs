@@ -276,3 +276,107 @@ fn streams_tell_of_themselves() {
         "#,
     );
 }
+
+#[test]
+fn deleting_looks_at_references() {
+    check(
+        r#"
+        XADD s 1-0 f v => "1-0"
+        XADD s 2-0 f v => "2-0"
+        XADD s 3-0 f v => "3-0"
+        XGROUP CREATE s g 0 => +OK
+        XGROUP CREATE s h 1-0 => +OK
+        XREADGROUP GROUP g c COUNT 1 STREAMS s > => [["s", [["1-0", ["f", "v"]]]]]
+        XDELEX s ACKED IDS 3 1-0 2-0 9-9 => [:2, :2, :-1]
+          ! none
+          > nothing
+        XACK s g 1-0 => :1
+        XDELEX s ACKED IDS 2 1-0 3-0 => [:1, :2]
+          ! xdel s
+          > XDELEX s ACKED IDS 2 1-0 3-0
+        XGROUP DESTROY s h => :1
+        XREADGROUP GROUP g c STREAMS s > => [["s", [["2-0", ["f", "v"]], ["3-0", ["f", "v"]]]]]
+        XDEL s 2-0 => :1
+        XDELEX s IDS 1 2-0 => [:-1]
+        XDELEX s DELREF IDS 1 2-0 => [:-1]
+          ! none
+          > XDELEX s DELREF IDS 1 2-0
+        XPENDING s g => [:1, "3-0", "3-0", [["c", "1"]]]
+        XDELEX s IDS 1 3-0 KEEPREF => [:1]
+        XPENDING s g => [:1, "3-0", "3-0", [["c", "1"]]]
+        XDELEX none IDS 2 1 2 => [:-1, :-1]
+        XDELEX s IDS 0 1-1 => -ERR Number of IDs must be a positive integer
+        XDELEX s IDS x 1-1 => -ERR Number of IDs must be a positive integer
+        XDELEX s IDS 9223372036854775807 1-1 => -ERR The `numids` parameter must match the number of arguments
+        XDELEX s IDS 1 1-1 2-2 => -ERR syntax error
+        XDELEX s KEEPREF ACKED IDS 1 1-1 => -ERR syntax error
+        XDELEX s KEEPREF DELREF 1 => -ERR syntax error
+        XDELEX s IDS 1 x => -ERR Invalid stream ID specified as stream command argument
+        SET str x => +OK
+        XDELEX str IDS 1 1-1 => -WRONGTYPE Operation against a key holding the wrong kind of value
+        XACKDEL str g IDS 1 1-1 => -WRONGTYPE Operation against a key holding the wrong kind of value
+        "#,
+    );
+}
+
+#[test]
+fn acknowledging_can_delete() {
+    check(
+        r#"
+        XADD s 1-0 f v => "1-0"
+        XADD s 2-0 f v => "2-0"
+        XGROUP CREATE s g 0 => +OK
+        XGROUP CREATE s h 0 => +OK
+        XREADGROUP GROUP g c STREAMS s > => [["s", [["1-0", ["f", "v"]], ["2-0", ["f", "v"]]]]]
+        XREADGROUP GROUP h d STREAMS s > => [["s", [["1-0", ["f", "v"]], ["2-0", ["f", "v"]]]]]
+        XACKDEL s g ACKED IDS 1 1-0 => [:2]
+          ! none
+          > XACKDEL s g ACKED IDS 1 1-0
+        XACKDEL s h ACKED IDS 2 1-0 1-0 => [:1, :-1]
+          ! xdel s
+        XACKDEL s g IDS 1 2-0 => [:1]
+        XPENDING s h => [:1, "2-0", "2-0", [["d", "1"]]]
+        # Gone from the stream, but pending here.
+        XACKDEL s h IDS 1 2-0 => [:1]
+        XACKDEL s none IDS 1 2-0 => [:-1]
+        XACKDEL none g IDS 1 2-0 => [:-1]
+        XLEN s => :0
+        XADD s 3-0 f v => "3-0"
+        XREADGROUP GROUP g c STREAMS s > => [["s", [["3-0", ["f", "v"]]]]]
+        XREADGROUP GROUP h d STREAMS s > => [["s", [["3-0", ["f", "v"]]]]]
+        XACKDEL s g DELREF IDS 1 3-0 => [:1]
+        XPENDING s h => [:0, nil, nil, nil-array]
+        "#,
+    );
+}
+
+#[test]
+fn cutting_looks_at_references() {
+    check(
+        r#"
+        XADD s 1-0 f v => "1-0"
+        XADD s 2-0 f v => "2-0"
+        XADD s 3-0 f v => "3-0"
+        XADD s 4-0 f v => "4-0"
+        XTRIM s MAXLEN 4 ACKED => :0
+        XGROUP CREATE s g 0 => +OK
+        XADD s MAXLEN = 1 ACKED 5-0 f v => "5-0"
+        XLEN s => :5
+        XREADGROUP GROUP g c COUNT 3 STREAMS s > => [["s", [["1-0", ["f", "v"]], ["2-0", ["f", "v"]], ["3-0", ["f", "v"]]]]]
+        XACK s g 1-0 3-0 => :2
+        # What is pending stays, what lies behind it goes.
+        XTRIM s MAXLEN 1 ACKED => :2
+          ! xtrim s
+          > XTRIM s MAXLEN 1 ACKED
+        XRANGE s - + => [["2-0", ["f", "v"]], ["4-0", ["f", "v"]], ["5-0", ["f", "v"]]]
+        XTRIM s MINID 4 ACKED => :0
+        XTRIM s MAXLEN ~ 0 ACKED => :0
+        XTRIM s MINID 4 DELREF => :1
+        XPENDING s g => [:0, nil, nil, nil-array]
+        XADD s KEEPREF MAXLEN 1 6-0 f v => "6-0"
+        XTRIM s MAXLEN ~ 0 DELREF => :1
+          > XTRIM s MAXLEN = 0 DELREF
+        XTRIM s MAXLEN 1 DELREF ACKED => -ERR syntax error
+        "#,
+    );
+}

@@ -6,7 +6,7 @@ use crate::command::Arg;
 use crate::config::EngineConfig;
 use crate::effects::Effects;
 use crate::error::CommandError;
-use crate::types::stream::{Body, Cut, IdText, Keep, StreamId};
+use crate::types::stream::{Body, Cut, IdText, Keep, References, StreamId};
 use smallvec::SmallVec;
 
 /// Entries that a cut at nodes removes at most, for each entry that a node may have, unless LIMIT says otherwise.
@@ -24,12 +24,33 @@ pub(super) const TRIM_ARGS: &[Arg] = &[
     Arg::integer("count").token("LIMIT").optional().since("6.2.0"),
 ];
 
+/// The words that say what becomes of references to entries that go.
+pub(super) const REFERENCES_ARG: Arg = Arg::one_of(
+    "condition",
+    &[Arg::word("keepref", "KEEPREF"), Arg::word("delref", "DELREF"), Arg::word("acked", "ACKED")],
+)
+.optional();
+
+/// Reads KEEPREF, DELREF or ACKED if one of them is next.
+pub(super) fn references_word(args: &mut Args<'_>) -> Option<References> {
+    if args.keyword("KEEPREF") {
+        Some(References::Keep)
+    } else if args.keyword("DELREF") {
+        Some(References::Drop)
+    } else if args.keyword("ACKED") {
+        Some(References::Acked)
+    } else {
+        None
+    }
+}
+
 /// A request to cut.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Trim {
     keep: Keep,
     approximate: bool,
     limit: Option<u64>,
+    references: References,
     /// Where the threshold stands in the request.
     threshold_at: usize,
     /// Where `=` or `~` does.
@@ -41,11 +62,18 @@ pub(super) struct Trim {
 pub(super) struct TrimOptions {
     trim: Option<Trim>,
     limit: Option<u64>,
+    references: Option<References>,
 }
 
 impl TrimOptions {
     /// Takes one of the options, if the next argument is one that has its value.
     pub(super) fn take(&mut self, args: &mut Args<'_>) -> Result<bool, CommandError> {
+        if let Some(references) = references_word(args) {
+            return match self.references.replace(references) {
+                None => Ok(true),
+                Some(_) => Err(CommandError::Syntax),
+            };
+        }
         if args.left() < 2 {
             return Ok(false);
         }
@@ -75,7 +103,14 @@ impl TrimOptions {
             Keep::Last(u64::try_from(count).map_err(|_| CommandError::Text("ERR The MAXLEN argument must be >= 0."))?)
         };
         let threshold_at = at + usize::from(operator);
-        self.trim = Some(Trim { keep, approximate, limit: None, threshold_at, operator_at: operator.then_some(at) });
+        self.trim = Some(Trim {
+            keep,
+            approximate,
+            limit: None,
+            references: References::default(),
+            threshold_at,
+            operator_at: operator.then_some(at),
+        });
         Ok(true)
     }
 
@@ -88,7 +123,10 @@ impl TrimOptions {
             (Some(trim), Some(_)) if !trim.approximate && !replayed => {
                 Err(CommandError::Text("ERR syntax error, LIMIT cannot be used without the special ~ option"))
             }
-            (trim, limit) => Ok(trim.map(|trim| Trim { limit, ..trim })),
+            (trim, limit) => {
+                let references = self.references.unwrap_or_default();
+                Ok(trim.map(|trim| Trim { limit, references, ..trim }))
+            }
         }
     }
 }
@@ -110,7 +148,7 @@ impl Trim {
         } else {
             Cut::Exact
         };
-        stream.trim(self.keep, cut)
+        stream.trim_referenced(self.keep, cut, self.references)
     }
 
     /// Propagates the request with what an approximate cut came to, and with the id that an entry got.

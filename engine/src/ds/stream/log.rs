@@ -205,6 +205,17 @@ impl Log {
 
     /// Cuts entries off at the front; returns how many.
     pub fn trim(&mut self, keep: Keep, cut: Cut) -> u64 {
+        self.trim_until(keep, cut, StreamId::MAX, None)
+    }
+
+    /// The same, where whole nodes go only if their entries lie before `until`. `gone` is told each entry that goes.
+    pub fn trim_until(
+        &mut self,
+        keep: Keep,
+        cut: Cut,
+        until: StreamId,
+        mut gone: Option<&mut dyn FnMut(StreamId)>,
+    ) -> u64 {
         let mut removed = 0;
         while let Some(node) = self.nodes.front() {
             if matches!(keep, Keep::Last(count) if self.len <= count) {
@@ -214,19 +225,28 @@ impl Log {
             if matches!(cut, Cut::Nodes { limit } if removed + live > limit) {
                 break;
             }
+            let ends_before = |id: StreamId| node.walk_back().prev_entry().is_none_or(|last| last.id < id);
             let whole = match keep {
                 Keep::Last(count) => self.len - live >= count,
                 // Deleted entries count: so Redis decides, and approximate cuts come out the same.
-                Keep::From(id) => node.walk_back().prev_entry().is_none_or(|last| last.id < id),
+                Keep::From(id) => ends_before(id),
             };
-            if whole {
+            if whole && (until == StreamId::MAX || ends_before(until)) {
+                if let Some(gone) = &mut gone {
+                    let mut walk = node.walk();
+                    while let Some(entry) = walk.next_entry() {
+                        if !entry.deleted {
+                            gone(entry.id);
+                        }
+                    }
+                }
                 self.nodes.pop_front();
                 self.len -= live;
                 removed += live;
                 continue;
             }
             if cut == Cut::Exact {
-                removed += self.trim_first_node(keep);
+                removed += self.trim_first_node(keep, gone);
             }
             break;
         }
@@ -234,7 +254,7 @@ impl Log {
     }
 
     /// Deletes the entries of the first node that are not to be kept.
-    fn trim_first_node(&mut self, keep: Keep) -> u64 {
+    fn trim_first_node(&mut self, keep: Keep, mut gone: Option<&mut dyn FnMut(StreamId)>) -> u64 {
         let excess = match keep {
             Keep::Last(count) => self.len - count,
             Keep::From(_) => u64::MAX,
@@ -249,6 +269,9 @@ impl Log {
                 break;
             }
             places.push(entry.place());
+            if let Some(gone) = &mut gone {
+                gone(entry.id);
+            }
         }
         if node::counts(&node.pack).0 == places.len() {
             self.nodes.pop_front();

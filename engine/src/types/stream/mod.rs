@@ -88,6 +88,18 @@ impl Stream {
     }
 }
 
+/// What becomes of the groups' references to entries that are deleted.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Default)]
+pub enum References {
+    /// They stay: KEEPREF.
+    #[default]
+    Keep,
+    /// They go, too: DELREF.
+    Drop,
+    /// Entries that are referred to are not deleted: ACKED.
+    Acked,
+}
+
 impl Body {
     /// The entries.
     #[must_use]
@@ -177,6 +189,82 @@ impl Body {
             self.find_first_id();
         }
         removed
+    }
+
+    /// Cuts entries off at the front, as far as groups that refer to them allow it; returns how many.
+    pub fn trim_referenced(&mut self, keep: Keep, cut: Cut, references: References) -> u64 {
+        if references == References::Keep || self.groups.is_none() {
+            return self.trim(keep, cut);
+        }
+        let removed = match (references, cut) {
+            (References::Drop, _) => {
+                let mut gone = Vec::new();
+                let removed = self.log.trim_until(keep, cut, StreamId::MAX, Some(&mut |id| gone.push(id)));
+                for id in gone {
+                    self.drop_references(id);
+                }
+                removed
+            }
+            (_, Cut::Nodes { .. }) => {
+                let first = self.first_referenced();
+                self.log.trim_until(keep, cut, first.unwrap_or(StreamId::MAX), None)
+            }
+            (_, Cut::Exact) => self.trim_acknowledged(keep),
+        };
+        if removed > 0 {
+            self.find_first_id();
+        }
+        removed
+    }
+
+    /// Deletes entries that are not to be kept and that no group has still to read or to acknowledge, wherever they are.
+    fn trim_acknowledged(&mut self, keep: Keep) -> u64 {
+        let (excess, end) = match keep {
+            Keep::Last(count) => (self.len().saturating_sub(count), StreamId::MAX),
+            Keep::From(id) => (u64::MAX, id.prev().unwrap_or(StreamId::MIN)),
+        };
+        let (mut goes, mut max_deleted_id, mut kept) = (Vec::new(), self.max_deleted_id, false);
+        for entry in self.log.range(StreamId::MIN, end) {
+            if goes.len() as u64 >= excess {
+                break;
+            }
+            if self.is_referenced(entry.id) {
+                kept = true;
+                continue;
+            }
+            goes.push(entry.id);
+            if kept {
+                // A hole, not an end.
+                max_deleted_id = max_deleted_id.max(entry.id);
+            }
+        }
+        self.max_deleted_id = max_deleted_id;
+        goes.iter().filter(|&&id| self.log.delete(id)).count() as u64
+    }
+
+    /// Whether a group has still to read the entry, or a consumer to acknowledge it.
+    #[must_use]
+    pub fn is_referenced(&self, id: StreamId) -> bool {
+        self.groups().any(|(_, group)| id > group.last_id || group.pending(id).is_some())
+    }
+
+    /// The first entry that some group has still to read, or one of its consumers to acknowledge.
+    fn first_referenced(&self) -> Option<StreamId> {
+        let first_of = |group: &Group| {
+            let unread = group.last_id.next().and_then(|next| self.log.range(next, StreamId::MAX).next());
+            let pending = group.pending_from(self.first_id).map(|(id, _)| id).find(|&id| self.log.get(id).is_some());
+            unread.map(|entry| entry.id).into_iter().chain(pending).min()
+        };
+        self.groups().filter_map(|(_, group)| first_of(group)).min()
+    }
+
+    /// Lets no consumer of any group have the entry any longer. Answers whether one had it.
+    pub fn drop_references(&mut self, id: StreamId) -> bool {
+        let mut had = false;
+        for group in self.groups.iter_mut().flat_map(|groups| groups.values_mut()) {
+            had |= group.acknowledge(id);
+        }
+        had
     }
 
     fn find_first_id(&mut self) {
