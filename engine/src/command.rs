@@ -37,7 +37,7 @@ pub struct Command<H: 'static = DataFn> {
     pub acl: Acl,
     /// Where the keys are.
     pub keys: &'static [KeySpec],
-    /// Finds the keys where `keys` cannot say it (then `Flags::MOVABLE_KEYS` is reported).
+    /// Finds the keys where `keys` cannot say it, or what is done with them where that varies.
     pub find_keys: Option<FindKeys>,
     /// First version that had it.
     pub since: &'static str,
@@ -135,7 +135,7 @@ impl<H> Command<H> {
     /// Whether the keys cannot be told from a first, last and step alone.
     #[must_use]
     pub fn has_movable_keys(&self) -> bool {
-        self.find_keys.is_some()
+        self.find_keys.is_some() && !self.keys.iter().any(|spec| spec.flags.contains(KeyFlags::VARIABLE_FLAGS))
             || self.keys.iter().any(|spec| {
                 !matches!((spec.begin, spec.find), (Begin::Index(_), Find::Range { .. }))
                     || spec.flags.contains(KeyFlags::INCOMPLETE)

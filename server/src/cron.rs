@@ -170,10 +170,10 @@ impl Server {
                     self.apply_effects(&[], true);
                 }
                 let spent = self.clock.micros(start, self.clock.stamp());
+                self.latency.note("expire-cycle", spent, now);
                 if spent > budget.as_micros() as u64 {
                     self.stats.expire_time_cap_reached += 1;
                     self.cron.expire_db = db;
-                    self.latency.note("expire-cycle", spent, now);
                     return;
                 }
                 if keys.max(removed) < EXPIRE_STEP {

@@ -6,7 +6,7 @@ use engine::glob;
 use resp::writer::Writer;
 
 use crate::server::Server;
-use crate::session::{Client, ClientId, Subscriptions};
+use crate::session::{Client, ClientId, ReplyMode, Subscriptions};
 
 /// All subscriptions, from the side of the channels.
 #[derive(Debug, Default)]
@@ -104,10 +104,25 @@ impl Server {
             self.pubsub.add(scope, name, id);
         }
         let count = told_count(self.clients.running(id), scope);
-        out.push(3);
-        out.bulk(scope.subscribed().as_bytes());
-        out.bulk(name);
-        out.integer(count as i64);
+        self.confirm(id, scope.subscribed(), Some(name), count, out);
+    }
+
+    /// Confirms a change of subscriptions: a message of its own, which is sent even where CLIENT REPLY silences replies.
+    fn confirm(&mut self, id: ClientId, what: &str, name: Option<&[u8]>, count: usize, out: &mut Writer<'_>) {
+        let write = |out: &mut Writer<'_>| {
+            out.push(3);
+            out.bulk(what.as_bytes());
+            match name {
+                Some(name) => out.bulk(name),
+                None => out.null(),
+            }
+            out.integer(count as i64);
+        };
+        if self.clients.running(id).reply_mode == ReplyMode::On {
+            write(out);
+        } else {
+            self.push(id, write);
+        }
     }
 
     /// Ends one subscription of a client; confirms to `out` if given. Returns whether there was one.
@@ -119,10 +134,7 @@ impl Server {
         }
         let count = self.clients.get(id).map_or(0, |client| told_count(client, scope));
         if let Some(out) = out {
-            out.push(3);
-            out.bulk(scope.unsubscribed().as_bytes());
-            out.bulk(name);
-            out.integer(count as i64);
+            self.confirm(id, scope.unsubscribed(), Some(name), count, out);
         }
         was
     }
@@ -136,10 +148,7 @@ impl Server {
         if all.is_empty() {
             let count = told_count(client, scope);
             if let Some(out) = out {
-                out.push(3);
-                out.bulk(scope.unsubscribed().as_bytes());
-                out.null();
-                out.integer(count as i64);
+                self.confirm(id, scope.unsubscribed(), None, count, out);
             }
             return;
         }

@@ -225,11 +225,7 @@ impl Server {
         let refusal = if self.clients.len() >= self.config.maxclients as usize {
             self.stats.rejected_connections += 1;
             Some("-ERR max number of clients reached\r\n".to_owned())
-        } else if self.config.protected_mode
-            && self.config.requirepass.is_empty()
-            && self.config.bind_is_default()
-            && !socket.is_local()
-        {
+        } else if self.config.protected_mode && self.config.requirepass.is_empty() && !socket.is_local() {
             self.stats.rejected_connections += 1;
             Some(PROTECTED_MODE_REFUSAL.to_owned())
         } else {
@@ -378,7 +374,7 @@ impl Server {
         let soft = limit.soft_bytes > 0 && used >= limit.soft_bytes;
         let soft_too_long = if soft {
             let since = *client.output.soft_limit_since.get_or_insert(now);
-            now.0 - since.0 > i64::from(limit.soft_seconds) * 1000
+            now.secs() - since.secs() > i64::from(limit.soft_seconds)
         } else {
             client.output.soft_limit_since = None;
             false

@@ -28,6 +28,9 @@ const KEEP_MAX: usize = 64 * 1024;
 /// is in the cache when its turn comes.
 const PREFETCH_AHEAD: usize = 16;
 
+/// Room for arguments of one turn's requests that is kept for the next: 64 KiB.
+const SPANS_KEPT_MAX: usize = 4096;
+
 /// Words of a request that are kept on the stack.
 type Argv<'a> = SmallVec<[&'a [u8]; 16]>;
 
@@ -82,17 +85,22 @@ impl Tick {
         server.clock.advance(start);
         let commands_before = server.stats.commands;
         self.turn.clear();
+        // Those who have waited come before those who have just sent something. They stay marked until all is read.
+        self.take_resumable(server);
+        let waited = self.turn.len();
         self.attend_to_ready(server);
-        server.end_pause_if_due();
-        server.time_out_blocked(server.clock.now());
-        for id in server.take_resumable() {
+        for &id in &self.turn[..waited] {
             if let Some(client) = server.clients.get_mut(id) {
                 client.resume_pending = false;
-                if client.in_batch {
-                    server.resume_later(id);
-                } else {
-                    self.turn.push(id);
-                }
+            }
+        }
+        server.end_pause_if_due();
+        server.time_out_blocked(server.clock.now());
+        let known = self.turn.len();
+        self.take_resumable(server);
+        for &id in &self.turn[known..] {
+            if let Some(client) = server.clients.get_mut(id) {
+                client.resume_pending = false;
             }
         }
         let turn = std::mem::take(&mut self.turn);
@@ -150,6 +158,19 @@ impl Tick {
         Ok(())
     }
 
+    /// Gives those a turn whose requests can go on.
+    fn take_resumable(&mut self, server: &mut Server) {
+        for id in server.take_resumable() {
+            let Some(client) = server.clients.get_mut(id) else { continue };
+            if client.in_batch {
+                client.resume_pending = false;
+                server.resume_later(id);
+            } else {
+                self.turn.push(id);
+            }
+        }
+    }
+
     /// Attends to whatever the kernel has reported, in its order.
     fn attend_to_ready(&mut self, server: &mut Server) {
         for i in 0..self.ready.len() {
@@ -191,6 +212,9 @@ impl Tick {
     fn run_batch(&mut self, server: &mut Server, batch: &[ClientId]) {
         self.requests.clear();
         self.spans.clear();
+        if self.spans.capacity() > SPANS_KEPT_MAX {
+            self.spans.shrink_to(SPANS_KEPT_MAX);
+        }
         for &id in batch {
             self.parse(server, id);
         }

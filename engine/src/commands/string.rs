@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use self::conditional::Comparison;
 use crate::args::Args;
-use crate::command::{Arg, Arity, Command, Flags, Group, KeyFlags, KeySpec};
+use crate::command::{Arg, Arity, Command, Flags, Group, InvalidArguments, KeyFlags, KeyRef, KeySpec};
 use crate::commands::deadline::{EXPIRY_OR_PERSIST, ExpiryOption, From, TimeUnit, positive_moment};
 use crate::ctx::{CmdResult, Ctx, Outcome};
 use crate::effects::EventClass;
@@ -120,9 +120,19 @@ const SET: Command = Command {
         )
         .optional(),
     ],
+    find_keys: Some(set_keys),
     run: set,
     ..Command::BASE
 };
+
+/// The value is read only where it is returned or compared.
+fn set_keys(argv: &[&[u8]], keys: &mut Vec<KeyRef>) -> Result<(), InvalidArguments> {
+    const READS: [&[u8]; 5] = [b"GET", b"IFEQ", b"IFNE", b"IFDEQ", b"IFDNE"];
+    let reads = argv.iter().skip(3).any(|word| READS.iter().any(|option| word.eq_ignore_ascii_case(option)));
+    let flags = if reads { KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE) } else { KeyFlags::OW_UPDATE };
+    keys.push(KeyRef { index: 1, flags });
+    Ok(())
+}
 
 /// Under which condition SET sets.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

@@ -29,6 +29,9 @@ const EMBSTR_MAX: usize = 44;
 /// Keys that [`Db::prefetch_keys`] takes at a time: as many cache misses as a processor has under way, about.
 pub const PREFETCH_KEYS: usize = 16;
 
+/// Keys that a search for a random one that is alive looks at, at most.
+const RANDOM_TRIES: usize = 100;
+
 /// Groups of keys that one step of active expiry looks at in vain, at most.
 const VAIN_VISITS: usize = 16;
 
@@ -63,7 +66,7 @@ pub struct ExpiredFields {
     pub key: Box<[u8]>,
     /// Its fields, the earliest deadline first as far as known.
     pub fields: Vec<Box<[u8]>>,
-    /// Whether no field was left.
+    /// Whether no field was left and the hash was removed.
     pub emptied: bool,
 }
 
@@ -981,13 +984,15 @@ impl Db {
     /// A random key that is alive, each with the same chance.
     pub fn random_key(&mut self, rng: &mut Rng) -> Option<Vec<u8>> {
         // Like any lookup this may find keys whose time has passed; they are removed, or skipped a bounded number of times.
-        for _ in 0..100 {
+        for _ in 0..RANDOM_TRIES {
             let key = self.table.random(&mut || rng.next_u64())?.key().to_vec();
             if self.live(&key).is_some() {
                 return Some(key);
             }
         }
-        None
+        // All may be over and yet there, while nothing is removed: then one of them, as in Redis.
+        let hidden = !self.removes_expired && self.deadlines.count() == self.table.len();
+        hidden.then(|| self.table.random(&mut || rng.next_u64()).map(|entry| entry.key().to_vec())).flatten()
     }
 
     /// Calls `f` with about `count` keys and their values from `cursor` on; returns the next cursor, 0 at the end.
@@ -1181,7 +1186,8 @@ impl Db {
         self.fields_changed(key, before, after);
         let count = fields.len();
         if count > 0 {
-            self.notes.expired_fields.push(ExpiredFields { key: key.into(), fields, emptied: is_empty });
+            let emptied = is_empty && emptied == Emptied::Remove;
+            self.notes.expired_fields.push(ExpiredFields { key: key.into(), fields, emptied });
         }
         if is_empty
             && emptied == Emptied::Remove

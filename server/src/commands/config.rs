@@ -90,7 +90,8 @@ impl Host for Server {
 
     fn apply(&mut self, action: Action) -> Result<(), Reason> {
         match action {
-            Action::Port | Action::Bind => return self.listen_again(),
+            Action::Port => return self.listen_again("Unable to listen on this port. Check server logs."),
+            Action::Bind => return self.listen_again("Failed to bind to specified addresses."),
             Action::Dir => return self.change_dir(),
             Action::Appendonly => return self.apply_appendonly(),
             Action::AofFiles => self.apply_aof_files(),
@@ -147,7 +148,7 @@ impl Host for Server {
 
 impl Server {
     /// Listens where the configuration now says; the old sockets go only when the new ones are there.
-    fn listen_again(&mut self) -> Result<(), Reason> {
+    fn listen_again(&mut self, refusal: &'static str) -> Result<(), Reason> {
         let (unix, old): (Vec<_>, Vec<_>) = std::mem::take(&mut self.listeners)
             .into_iter()
             .partition(|listener| matches!(listener, Listener::Unix(..)));
@@ -163,7 +164,7 @@ impl Server {
                 self.listeners.extend(bound);
                 Ok(())
             }
-            Err(_) => Err("Unable to listen on this port. Check server logs.".into()),
+            Err(_) => Err(refusal.into()),
         };
         for (token, listener) in self.listeners.iter().enumerate() {
             if let Err(error) = self.poll.add(listener, token as u64, crate::net::poll::Wait::Read) {

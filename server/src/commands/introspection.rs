@@ -372,7 +372,7 @@ fn list(call: &mut Call<'_>, args: &mut Args<'_>) -> CmdResult {
     args.next()?;
     let entries = call.server.registry.entries().iter();
     let names: Vec<&Entry> = if args.is_done() {
-        entries.filter(|entry| entry.parent.is_none()).collect()
+        entries.collect()
     } else if args.left() == 3 && args.keyword("FILTERBY") {
         if args.keyword("MODULE") {
             Vec::new()

@@ -53,12 +53,6 @@ pub struct UserLine {
 }
 
 impl Config {
-    /// Whether nobody chose the addresses to listen on.
-    #[must_use]
-    pub fn bind_is_default(&self) -> bool {
-        self.bind == value::BindAddresses::all()
-    }
-
     /// What the engine needs of it.
     #[must_use]
     pub fn engine_config(&self) -> EngineConfig {

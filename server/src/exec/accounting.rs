@@ -1,11 +1,30 @@
 //! What is counted about a command that has run: calls and times, the slow log, latency events, the MONITOR feed.
 
-use engine::command::Flags;
+use engine::command::{Arg, Flags};
+use smallvec::SmallVec;
 
 use super::Origin;
 use crate::config::change::is_secret;
 use crate::server::Server;
 use crate::session::ClientId;
+
+/// What is shown instead of a secret.
+const REDACTED: &[u8] = b"(redacted)";
+
+/// A word that introduces secrets, and how many.
+type Introduced = SmallVec<[(&'static [u8], usize); 2]>;
+
+/// Finds the words behind which arguments hold a password.
+fn introduced_secrets(args: &'static [Arg], found: &mut Introduced) {
+    let is_password = |arg: &Arg| arg.name == "password" || arg.display == Some("password");
+    for arg in args {
+        match arg.token {
+            Some(token) if is_password(arg) => found.push((token.as_bytes(), 1)),
+            Some(token) if arg.args.iter().any(is_password) => found.push((token.as_bytes(), arg.args.len())),
+            _ => introduced_secrets(arg.args, found),
+        }
+    }
+}
 
 impl Server {
     /// Counts a command that has run.
@@ -18,7 +37,7 @@ impl Server {
             stat.record_latency(micros);
         }
         let slow_after = self.config.slowlog_log_slower_than;
-        let slow = slow_after >= 0 && micros >= slow_after as u64;
+        let slow = slow_after >= 0 && micros >= slow_after as u64 && self.config.slowlog_max_len > 0;
         let latent = self.latency.threshold_ms > 0 && micros >= self.latency.threshold_ms * 1000;
         if slow || latent {
             self.account_slow(id, command, argv, micros, slow, latent);
@@ -47,13 +66,24 @@ impl Server {
     fn without_secrets<'a>(&self, command: usize, argv: &[&'a [u8]]) -> Vec<&'a [u8]> {
         let entry = self.registry.get(command);
         let mut shown = argv.to_vec();
-        if entry.command.flags.contains(Flags::SECRETS) {
-            // A subcommand (CONFIG SET) has secrets among its arguments; the others are nothing but secrets.
-            let first = if entry.parent.is_some() { 2 } else { 1 };
-            for (index, word) in shown.iter_mut().enumerate().skip(first) {
-                if entry.parent.is_none() || is_secret(&argv[first..], index - first) {
-                    *word = b"(redacted)";
-                }
+        if !entry.command.flags.contains(Flags::SECRETS) {
+            return shown;
+        }
+        // A subcommand (CONFIG SET) has values among its arguments that are secret; a command has credentials behind words
+        // (HELLO, MIGRATE), or is nothing but credentials (AUTH).
+        if entry.parent.is_some() {
+            (2..argv.len()).filter(|&index| is_secret(&argv[2..], index - 2)).for_each(|index| shown[index] = REDACTED);
+            return shown;
+        }
+        let mut introduced = SmallVec::new();
+        introduced_secrets(entry.command.args, &mut introduced);
+        let mut secrets = if introduced.is_empty() { usize::MAX } else { 0 };
+        for word in shown.iter_mut().skip(1) {
+            if secrets > 0 {
+                *word = REDACTED;
+                secrets -= 1;
+            } else if let Some(&(_, words)) = introduced.iter().find(|(token, _)| word.eq_ignore_ascii_case(token)) {
+                secrets = words;
             }
         }
         shown
@@ -91,5 +121,29 @@ impl Server {
         for monitor in self.monitors.clone() {
             self.push(monitor, |out| out.simple(&line));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_found_in_declarations() {
+        let found = |args: &'static [Arg]| {
+            let mut found = Introduced::new();
+            introduced_secrets(args, &mut found);
+            found.into_vec()
+        };
+        const PAIR: &[Arg] = &[Arg::string("username"), Arg::string("password")];
+        assert_eq!(found(PAIR), [], "no word introduces them");
+        assert_eq!(
+            found(const { &[Arg::block("arguments", const { &[Arg::block("auth", PAIR).token("AUTH")] }).optional()] }),
+            [(&b"AUTH"[..], 2)]
+        );
+        assert_eq!(
+            found(const { &[Arg::string("host"), Arg::string("auth").display("password").token("AUTH")] }),
+            [(&b"AUTH"[..], 1)]
+        );
     }
 }

@@ -17,6 +17,7 @@ use engine::registry;
 use engine::time::UnixMs;
 use resp::writer::Writer;
 
+use crate::pool::BUFFER_BYTES;
 use crate::server::Server;
 use crate::session::{ClientId, ReplyMode};
 use gates::{Gate, Rejection};
@@ -103,10 +104,6 @@ impl Server {
         if self.propagation.offset != offset {
             self.clients.running(id).write_offset = self.propagation.offset;
         }
-        // Pushes to this client that the command caused follow its reply.
-        if !self.pending_push.is_empty() {
-            out.append(&mut self.pending_push);
-        }
         let client = self.clients.running(id);
         match client.reply_mode {
             ReplyMode::On => {}
@@ -119,9 +116,18 @@ impl Server {
             out.truncate(len_before);
             client.reply_mode = ReplyMode::Skip;
         }
+        // Pushes to this client that the command caused follow its reply, and are sent even where replies are not.
+        if !self.pending_push.is_empty() {
+            out.append(&mut self.pending_push);
+        }
+        let client = self.clients.running(id);
         client.output.restore(out);
-        if client.output.len() != start || !client.output.is_empty() {
+        let len = client.output.len();
+        if len != start || len > 0 {
             self.flush_later(id);
+        }
+        if len > BUFFER_BYTES {
+            self.check_output_limit(id);
         }
         if !self.blocked.ready.is_empty() {
             self.serve_ready_keys();
@@ -132,7 +138,10 @@ impl Server {
     fn request_into(&mut self, id: ClientId, argv: &[&[u8]], out: &mut Vec<u8>) -> Flow {
         let command = match self.resolve(id, argv) {
             Ok(command) => command,
-            Err(rejection) => {
+            Err((known, rejection)) => {
+                if let Some(command) = known {
+                    self.command_stats[command].rejected += 1;
+                }
                 self.reject(id, None, &rejection, out);
                 return Flow::Next;
             }
@@ -160,9 +169,9 @@ impl Server {
         }
     }
 
-    /// Finds the command of a request and checks its arity.
+    /// Finds the command of a request and checks its arity. A rejection comes with the command if there is such a one.
     #[inline]
-    fn resolve(&mut self, id: ClientId, argv: &[&[u8]]) -> Result<usize, Rejection> {
+    fn resolve(&mut self, id: ClientId, argv: &[&[u8]]) -> Result<usize, (Option<usize>, Rejection)> {
         let name = argv[0];
         let last = &self.clients.running(id).last_command;
         let entry =
@@ -174,7 +183,7 @@ impl Server {
                     .registry
                     .find(name)
                     .filter(|entry| entry.parent.is_none())
-                    .ok_or_else(|| Rejection::unknown_command(argv))?;
+                    .ok_or_else(|| (None, Rejection::unknown_command(argv)))?;
                 let last = &mut self.clients.running(id).last_command;
                 if name.len() <= last.name.len() {
                     last.name[..name.len()].copy_from_slice(name);
@@ -186,12 +195,13 @@ impl Server {
         let entry = if entry.subcommands.is_empty() || argv.len() == 1 {
             entry
         } else {
-            self.registry.find_subcommand(entry, argv[1]).ok_or_else(|| Rejection::unknown_subcommand(argv))?
+            self.registry.find_subcommand(entry, argv[1]).ok_or_else(|| (None, Rejection::unknown_subcommand(argv)))?
         };
         if !entry.command.arity.accepts(argv.len())
             || (!entry.subcommands.is_empty() && argv.len() == 1 && is_bare_container(entry))
         {
-            return Err(Rejection::Error(CommandError::WrongArity(entry.full_name.clone().into())));
+            let error = CommandError::WrongArity(entry.full_name.clone().into());
+            return Err((Some(entry.id), Rejection::Error(error)));
         }
         Ok(entry.id)
     }
@@ -254,9 +264,6 @@ impl Server {
         if origin == Origin::Client {
             client.last_run = Some(command as u32);
         }
-        if !self.monitors.is_empty() {
-            self.feed_monitors(id, origin, command, argv);
-        }
         let reply_start = out.len();
         let result = match run {
             Run::Data(run) => {
@@ -270,6 +277,10 @@ impl Server {
                 run(&mut call, &mut Args::new(argv))
             }
         };
+        // Behind the commands that it ran, which is where EXEC belongs; what waits and runs again is not shown again.
+        if !self.monitors.is_empty() && origin != Origin::Unblocked {
+            self.feed_monitors(id, origin, command, argv);
+        }
         if self.replaying {
             if let Err(error) = result {
                 self.note_replay_error(command, &error);

@@ -2,7 +2,7 @@
 
 use super::{BAD_OFFSET, check_offset};
 use crate::args::Args;
-use crate::command::{Arg, Arity, Command, Flags, Group, KeyFlags, KeySpec};
+use crate::command::{Arg, Arity, Command, Flags, Group, InvalidArguments, KeyFlags, KeyRef, KeySpec};
 use crate::ctx::{CmdResult, Ctx, Outcome};
 use crate::effects::EventClass;
 use crate::error::CommandError;
@@ -55,9 +55,21 @@ pub(super) const BITFIELD: Command = Command {
         .optional()
         .many(),
     ],
+    find_keys: Some(bitfield_keys),
     run: bitfield,
     ..Command::BASE
 };
+
+/// GET only reads.
+fn bitfield_keys(argv: &[&[u8]], keys: &mut Vec<KeyRef>) -> Result<(), InvalidArguments> {
+    let writes = |word: &&&[u8]| word.eq_ignore_ascii_case(b"SET") || word.eq_ignore_ascii_case(b"INCRBY");
+    let flags = match argv.iter().skip(2).find(writes) {
+        Some(_) => KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE),
+        None => KeyFlags::READ,
+    };
+    keys.push(KeyRef { index: 1, flags });
+    Ok(())
+}
 
 pub(super) const BITFIELD_RO: Command = Command {
     name: "bitfield_ro",
