@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use resp::inline::split_words;
 
+use crate::cluster::options::ClusterOptions;
+
 /// Where the server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Endpoint {
@@ -104,6 +106,8 @@ pub(crate) enum Mode {
     Hint {
         from_file: bool,
     },
+    /// Look after a cluster: [`Options::cluster_options`].
+    Cluster,
     /// An option that redis-cli has and we do not have yet.
     Missing(&'static str),
 }
@@ -153,6 +157,7 @@ pub(crate) struct Options {
     pub(crate) amount: i64,
     /// Seconds that `--pipe` waits for the last reply; 0: for ever.
     pub(crate) pipe_timeout: u64,
+    pub(crate) cluster_options: ClusterOptions,
     /// The file of `--eval`, `--rdb` or `--functions-rdb`.
     pub(crate) file: Vec<u8>,
     pub(crate) command: Vec<Vec<u8>>,
@@ -189,6 +194,7 @@ impl Default for Options {
             top: 10,
             amount: 0,
             pipe_timeout: 30,
+            cluster_options: ClusterOptions::default(),
             file: Vec::new(),
             command: Vec::new(),
         }
@@ -245,6 +251,18 @@ pub(crate) fn leading_float(text: &[u8]) -> f64 {
 /// Seconds as a duration; negative and absurd values are no pause.
 fn seconds(value: f64) -> Duration {
     Duration::try_from_secs_f64(value).unwrap_or(Duration::ZERO)
+}
+
+/// `-t`: 0 leaves it to the system.
+fn connect_timeout(value: &[u8]) -> Result<Option<Duration>, Stop> {
+    let text = std::str::from_utf8(value).unwrap_or("?").trim_start();
+    match text.parse::<f64>() {
+        Ok(timeout) if timeout >= 0.0 => {
+            Ok(Duration::try_from_secs_f64(timeout).ok().filter(|timeout| !timeout.is_zero()))
+        }
+        Err(_) if text.is_empty() => Ok(None),
+        _ => fail("Invalid connection timeout for -t."),
+    }
 }
 
 fn utf8(bytes: &[u8]) -> String {
@@ -340,7 +358,6 @@ pub(crate) fn unquote(text: &[u8]) -> Result<Vec<u8>, Stop> {
 const MISSING: &[&str] = &[
     "--ldb",
     "--ldb-sync-mode",
-    "--cluster",
     "--tls",
     "--sni",
     "--cacert",
@@ -425,21 +442,29 @@ pub(crate) fn parse(
                 if let Some(name) = MISSING.iter().find(|name| name.as_bytes() == option.as_slice()) {
                     return Ok(Options { mode: Mode::Missing(name), auth_warning: false, ..options });
                 }
+                if let Some(taken) = options.cluster_options.take(option, &arguments[at..]) {
+                    at += taken?;
+                    continue;
+                }
                 if last {
                     return unknown();
                 }
                 let value = &arguments[at];
                 at += 1;
                 match option.as_slice() {
+                    b"--cluster" => {
+                        options.mode = Mode::Cluster;
+                        options.cluster_options.command = utf8(value);
+                        let count = arguments[at..].iter().take_while(|word| !word.starts_with(b"-")).count();
+                        options.cluster_options.arguments =
+                            arguments[at..at + count].iter().map(|word| utf8(word)).collect();
+                        at += count;
+                    }
                     b"-h" => options.endpoint.host = utf8(value),
                     b"-p" => options.endpoint.port = port(value)?,
                     b"-s" => options.endpoint.socket = Some(value.clone()),
                     b"-t" => {
-                        let timeout = leading_float(value);
-                        if timeout <= 0.0 {
-                            return fail("Invalid connection timeout for -t.");
-                        }
-                        options.connect_timeout = Some(seconds(timeout));
+                        options.connect_timeout = connect_timeout(value)?;
                     }
                     b"-a" | b"--pass" => {
                         options.password = Some(value.clone());
@@ -513,7 +538,12 @@ pub(crate) fn parse(
                         top => options.top = top.min(TOP_MAX) as usize,
                     },
                     b"--pattern" => options.pattern = Some(value.clone()),
-                    b"--quoted-pattern" => options.pattern = Some(unquote(value)?),
+                    b"--quoted-pattern" => {
+                        let Ok(pattern) = unquote(value) else {
+                            return fail("Invalid quoted string specified for --quoted-pattern.");
+                        };
+                        options.pattern = Some(pattern);
+                    }
                     b"--count" => options.count = leading_integer(value),
                     b"--pipe-timeout" => options.pipe_timeout = u64::try_from(leading_integer(value)).unwrap_or(0),
                     _ => return unknown(),

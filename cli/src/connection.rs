@@ -24,6 +24,8 @@ pub(crate) enum Error {
     /// The server closed the connection, cleanly or half-way through a reply.
     Closed,
     Io(io::Error),
+    /// A whole message, to be said as it is.
+    Told(String),
     /// The server answered with an error where the client needs an answer.
     Reply(String),
     /// What came is not the protocol; the connection is of no further use.
@@ -35,7 +37,7 @@ impl fmt::Display for Error {
         match self {
             Error::Closed => f.write_str("Server closed the connection"),
             Error::Io(error) => f.write_str(&io_text(error)),
-            Error::Reply(text) | Error::Protocol(text) => f.write_str(text),
+            Error::Told(text) | Error::Reply(text) | Error::Protocol(text) => f.write_str(text),
         }
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! Of the client `args` reads the command line, `session` runs commands over a `connection`, `print` formats replies, `repl` is
 //! the prompt (and commands from a pipe), `editor` the line being typed, `complete` what it could become. `docs` has what is
-//! known about commands, `hint` and `help` tell it. `modes` has everything that is not "run commands and print replies".
-//! `benchmark` is the other program.
+//! known about commands, `hint` and `help` tell it. `modes` has everything that is not "run commands and print replies",
+//! `cluster` looks after clusters. `benchmark` is the other program.
 
 mod args;
 pub mod benchmark;
+mod cluster;
 mod complete;
 mod connection;
 mod docs;
@@ -105,6 +106,7 @@ async fn run(mut options: Options, tty: bool) -> ExitCode {
         Mode::Replica => modes::replica::follow(Session::new(options, tty)).await,
         Mode::Hint { from_file } => modes::hints::run(Session::new(options, tty), from_file).await,
         Mode::Eval => modes::eval::run(options, tty).await,
+        Mode::Cluster => cluster::run(options).await,
         Mode::Missing(name) => {
             eprintln!("redis-cli-rs does not have {name} yet");
             ExitCode::FAILURE

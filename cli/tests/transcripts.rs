@@ -7,17 +7,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "it/process.rs"]
+mod process;
+
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
 
-/// A command may take this long before it counts as hanging.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::process::run;
 
 const OURS: &str = env!("CARGO_BIN_EXE_redis-cli-rs");
 
@@ -77,49 +78,6 @@ fn serve(mut stream: TcpStream, reply: &[u8], then_close: bool, log: &Mutex<Vec<
             Ok(count) => decoder.push(chunk[..count].strip_prefix(b"\r\n").unwrap_or(&chunk[..count])),
         }
     }
-}
-
-struct Run {
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-    /// Exit code; `None` when killed by a signal or by our patience.
-    code: Option<i32>,
-}
-
-fn run(program: &Path, arguments: &[String], stdin: &[u8], environment: &[(&str, &str)]) -> Run {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for name in ["FAKETTY", "FAKETTY_WITH_PROMPT", "REDISCLI_AUTH", "REDISCLI_RCFILE"] {
-        command.env_remove(name);
-    }
-    command.env("TERM", "dumb").env("REDISCLI_HISTFILE", "/dev/null").envs(environment.iter().copied());
-    let mut child = command.spawn().unwrap();
-    let mut input = child.stdin.take().unwrap();
-    let bytes = stdin.to_vec();
-    let writer = thread::spawn(move || _ = input.write_all(&bytes));
-    let collect = |mut stream: Box<dyn Read + Send>| {
-        thread::spawn(move || {
-            let mut bytes = Vec::new();
-            let _ = stream.read_to_end(&mut bytes);
-            bytes
-        })
-    };
-    let stdout = collect(Box::new(child.stdout.take().unwrap()));
-    let stderr = collect(Box::new(child.stderr.take().unwrap()));
-    let started = Instant::now();
-    let code = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status.code();
-        }
-        if started.elapsed() > PATIENCE {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            break None;
-        }
-        thread::sleep(Duration::from_millis(2));
-    };
-    writer.join().unwrap();
-    Run { stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap(), code }
 }
 
 /// One case: what the server plays, how the client is called.

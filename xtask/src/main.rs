@@ -15,6 +15,7 @@ mod peer;
 mod place;
 mod process;
 mod tidy;
+mod transcripts;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,7 @@ cargo xtask TASK [OPTIONS]
   clients                 sessions of client libraries, and redis-benchmark
   diff 'COMMAND'...       the same lines on a reference server and on ours
   bench                   processor time and memory beside a reference server
+  transcripts             what redis-cli does, recorded for the tests of redis-cli-rs
   tidy                    rules of the repository that no compiler checks
   generate                write COMPAT.md
   fuzz [TARGET...]        run the fuzz targets
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         "diff" => diff::run(&rest),
         "bench" => bench::run(&rest),
         "tidy" => tidy::run(&rest),
+        "transcripts" => transcripts::run(&rest),
         "generate" => generate::run(&rest),
         "fuzz" => fuzz::run(&rest),
         "conformance" => conformance::run(&rest),

@@ -63,9 +63,18 @@ async fn search(session: &mut Session, walk: &mut Walk, by_memory: bool, tty: bo
         }
     }
     seen.resize_with(walk.kinds.all.len(), Seen::default);
+    if walk.progress.sampled == 0 {
+        // redis-cli's table of types is in another order until a first key is looked up in it.
+        walk.kinds.all.swap(LIST, SET);
+        walk.kinds.all[LIST + 2..=SET].rotate_right(1);
+    }
     session.write(summary(&walk.kinds.all, &seen, walk.progress.sampled, key_bytes, by_memory).as_bytes());
     Ok(())
 }
+
+/// Where [`sample::Kinds::new`](crate::modes::sample::Kinds::new) has lists and sets.
+const LIST: usize = 0;
+const SET: usize = 4;
 
 fn unit(kind: &Kind, by_memory: bool) -> &'static str {
     if by_memory { "bytes" } else { kind.unit }

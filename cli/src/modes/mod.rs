@@ -22,7 +22,10 @@ pub(crate) mod stat;
 
 /// Says why a mode ends early.
 pub(crate) fn failed(error: &Error) -> ExitCode {
-    eprintln!("Error: {error}");
+    match error {
+        Error::Told(text) => eprintln!("{text}"),
+        error => eprintln!("Error: {error}"),
+    }
     ExitCode::FAILURE
 }
 
@@ -64,7 +67,7 @@ impl Scan {
         let reply = connection.ask(&words).await?;
         let strange = || Error::Protocol("unexpected reply to SCAN".to_owned());
         match reply {
-            Value::Error(text) => Err(Error::Protocol(String::from_utf8_lossy(&text).into_owned())),
+            Value::Error(text) => Err(Error::Told(format!("SCAN error: {}", String::from_utf8_lossy(&text)))),
             Value::Array(parts) => {
                 let [cursor, Value::Array(keys)] = <[Value; 2]>::try_from(parts).map_err(|_| strange())? else {
                     return Err(strange());

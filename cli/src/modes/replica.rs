@@ -194,16 +194,12 @@ pub(crate) async fn save(session: Session, path: &[u8], functions_only: bool) ->
     let Some(connection) = session.into_connection().await else { return ExitCode::FAILURE };
     match fetch(connection, path, functions_only, progress).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Error::Protocol(text)) => {
-            eprintln!("{text}");
-            ExitCode::FAILURE
-        }
+        Err(Error::Protocol(text)) => failed(&Error::Told(text)),
         Err(error) => failed(&error),
     }
 }
 
 async fn fetch(mut connection: Connection, path: &[u8], functions_only: bool, progress: Progress) -> Result<(), Error> {
-    let name = String::from_utf8_lossy(path).into_owned();
     if let Err(Error::Protocol(text)) = configure(&mut connection, "capa", "eof").await {
         eprintln!("{text}");
     }
@@ -215,6 +211,12 @@ async fn fetch(mut connection: Connection, path: &[u8], functions_only: bool, pr
         // Here a refusal would mean a file with more in it than was asked for.
         configure(&mut connection, "rdb-filter-only", "functions").await?;
     }
+    snapshot(connection, path, progress).await
+}
+
+/// Asks for a snapshot and writes it into a file.
+pub(crate) async fn snapshot(connection: Connection, path: &[u8], progress: Progress) -> Result<(), Error> {
+    let name = String::from_utf8_lossy(path).into_owned();
     let mut input = Input::new(connection);
     let extent = request(&mut input, &["SYNC"]).await?;
     match extent {
@@ -227,7 +229,7 @@ async fn fetch(mut connection: Connection, path: &[u8], functions_only: bool, pr
         input.snapshot(extent, &mut io::stdout().lock()).await
     } else {
         let file = File::create(OsStr::from_bytes(path))
-            .map_err(|error| Error::Protocol(format!("Error opening '{name}': {}", io_text(&error))))?;
+            .map_err(|error| Error::Told(format!("Error opening '{name}': {}", io_text(&error))))?;
         let length = if let Extent::Bytes(length) = extent { Some(length) } else { None };
         let mut file = Counted { to: file, progress, done: 0, total: length };
         let total = input.snapshot(extent, &mut file).await;
