@@ -443,8 +443,11 @@ pub(crate) fn parse(
                     return Ok(Options { mode: Mode::Missing(name), auth_warning: false, ..options });
                 }
                 if let Some(taken) = options.cluster_options.take(option, &arguments[at..]) {
-                    at += taken?;
+                    at += taken;
                     continue;
+                }
+                if last && option == b"--cluster" {
+                    return fail(crate::help::usage());
                 }
                 if last {
                     return unknown();

@@ -559,7 +559,7 @@ impl Session {
             "" => self.endpoint.host.clone(),
             host => host.to_owned(),
         };
-        if self.at_prompt && self.style.output == Output::Standard {
+        if self.at_prompt {
             let note = format!("-> Redirected to slot [{}] located at {host}:{}\n", redirection.slot, redirection.port);
             self.write(note.as_bytes());
         }

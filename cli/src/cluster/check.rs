@@ -12,7 +12,7 @@ impl Manager {
         for node in self.nodes.iter_mut().filter(|node| node.is_master()) {
             let Ok(keys) = node.keys().await else { continue };
             let id: String = node.about.id.chars().take(8).collect();
-            println!(
+            outln!(
                 "{} ({id}...) -> {keys} keys | {} slots | {} slaves.",
                 node.about.address,
                 node.about.slots.len(),
@@ -22,7 +22,7 @@ impl Manager {
             total += keys;
         }
         self.say(Tone::Good, &format!("[OK] {total} keys in {masters} masters.\n"));
-        println!("{:.2} keys per slot on average.", total as f64 / SLOTS as f64);
+        outln!("{:.2} keys per slot on average.", total as f64 / SLOTS as f64);
     }
 
     /// Everything that can be wrong with a cluster; mends it when told to. True when all is well then.
@@ -30,15 +30,17 @@ impl Manager {
         let name = self.nodes[0].name();
         self.say(Tone::Step, &format!(">>> Performing Cluster Check (using node {name})\n"));
         if !quiet {
-            (0..self.nodes.len()).for_each(|index| print!("{}", self.describe(index, 0)));
+            (0..self.nodes.len()).for_each(|index| out!("{}", self.describe(index, 0)));
         }
         let mut well = self.agree().await?;
+        self.errors = usize::from(!well);
         match well {
             true => self.say(Tone::Good, "[OK] All nodes agree about slots configuration.\n"),
             false => self.say(Tone::Bad, "[ERR] Nodes don't agree about configuration!\n"),
         }
         self.say(Tone::Step, ">>> Check for open slots...\n");
         let open = self.open_slots();
+        self.errors += usize::from(!open.is_empty());
         if !open.is_empty() {
             well = false;
             if fix && self.may_fix("slots")? {
@@ -53,6 +55,7 @@ impl Manager {
             self.say(Tone::Good, &format!("[OK] All {SLOTS} slots covered.\n"));
         } else {
             well = false;
+            self.errors += 1;
             self.say(Tone::Bad, &format!("[ERR] Not all {SLOTS} slots are covered by nodes.\n\n"));
             if fix && self.may_fix("coverage")? {
                 well = self.fix_coverage().await?;
@@ -67,7 +70,7 @@ impl Manager {
             for (slot, owners) in multiple {
                 well = false;
                 self.say(Tone::Warning, &format!("[WARNING] Slot {slot} has {} owners:\n", owners.len()));
-                owners.iter().for_each(|&owner| println!("    {}", self.nodes[owner].name()));
+                owners.iter().for_each(|&owner| outln!("    {}", self.nodes[owner].name()));
                 if fix {
                     well = self.fix_multiple_owners(slot, &owners).await?;
                 }

@@ -1,7 +1,5 @@
 //! `create`: makes one cluster of empty nodes.
 
-use std::io::{self, Write};
-
 use crate::cluster::node::{Address, Said, pause};
 use crate::cluster::{Manager, Tone, plan};
 
@@ -63,15 +61,15 @@ impl Manager {
         let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
         let order = plan::interleave(&hosts);
         for (number, (first, last)) in plan::allocate(masters).into_iter().enumerate() {
-            println!("Master[{number}] -> Slots {first} - {last}");
+            outln!("Master[{number}] -> Slots {first} - {last}");
             self.nodes[order[number]].about.slots = (first..=last).collect();
         }
         let (mut pairs, extra) = plan::assign(&hosts, &order, masters, self.wanted.replicas);
         for (at, (replica, master)) in pairs.iter().enumerate() {
             if extra > 0 && at == pairs.len() - extra {
-                println!("Adding extra replicas...");
+                outln!("Adding extra replicas...");
             }
-            println!("Adding replica {} to {}", self.nodes[*replica].name(), self.nodes[*master].name());
+            outln!("Adding replica {} to {}", self.nodes[*replica].name(), self.nodes[*master].name());
         }
         if plan::affinity(&hosts, &pairs) != (0, 0) {
             self.say(Tone::Step, ">>> Trying to optimize slaves allocation for anti-affinity\n");
@@ -88,8 +86,8 @@ impl Manager {
         for index in 0..self.nodes.len() {
             let about = &self.nodes[index].about;
             match &about.replicates {
-                Some(master) => println!("S: {} {}\n   replicates {master}", about.id, about.address),
-                None => print!("{}", self.describe(index, 0)),
+                Some(master) => outln!("S: {} {}\n   replicates {master}", about.id, about.address),
+                None => out!("{}", self.describe(index, 0)),
             }
         }
     }
@@ -135,7 +133,7 @@ impl Manager {
 
     /// Waits until so many nodes know each other and agree.
     pub(super) async fn wait_for_join(&mut self, count: usize) -> Result<(), Said> {
-        println!("Waiting for the cluster to join");
+        outln!("Waiting for the cluster to join");
         pause().await;
         for _ in 0..JOIN_LOOKS {
             let mut all_known = true;
@@ -144,14 +142,13 @@ impl Manager {
                 all_known &= others.iter().filter(|other| !other.is("handshake")).count() + 1 >= count;
             }
             if all_known && self.agree().await? {
-                println!();
+                outln!("");
                 return Ok(());
             }
-            print!(".");
-            let _ = io::stdout().flush();
+            out!(".");
             pause().await;
         }
-        println!();
+        outln!("");
         self.say(Tone::Bad, "[ERR] The nodes do not get to know each other: is their bus port open?\n");
         Err(Said)
     }

@@ -28,7 +28,7 @@ impl Manager {
         let slots = |kind: &[(u16, Vec<usize>)]| ranges(&kind.iter().map(|(slot, _)| *slot).collect::<Vec<_>>());
         let mut all = true;
         if !nobody.is_empty() {
-            println!("The following uncovered slots have no keys across the cluster:\n{}", slots(&nobody));
+            outln!("The following uncovered slots have no keys across the cluster:\n{}", slots(&nobody));
             all &= self.confirm("Fix these slots by covering with a random node?", false);
             if all {
                 for (at, (slot, _)) in nobody.iter().enumerate() {
@@ -38,7 +38,7 @@ impl Manager {
             }
         }
         if !one.is_empty() {
-            println!("The following uncovered slots have keys in just one node:\n{}", slots(&one));
+            outln!("The following uncovered slots have keys in just one node:\n{}", slots(&one));
             let yes = self.confirm("Fix these slots by covering with those nodes?", false);
             all &= yes;
             for (slot, holders) in one.iter().filter(|_| yes) {
@@ -46,7 +46,7 @@ impl Manager {
             }
         }
         if !several.is_empty() {
-            println!("The following uncovered slots have keys in multiple nodes:\n{}", slots(&several));
+            outln!("The following uncovered slots have keys in multiple nodes:\n{}", slots(&several));
             let yes = self.confirm("Fix these slots by moving keys into a single node?", false);
             all &= yes;
             for (slot, holders) in several.iter().filter(|_| yes) {
@@ -115,7 +115,7 @@ impl Manager {
         }
         for (state, indexes) in [("migrating", &migrating), ("importing", &importing)] {
             if !indexes.is_empty() {
-                println!("Set as {state} in: {}", self.names(indexes));
+                outln!("Set as {state} in: {}", self.names(indexes));
             }
         }
         if owners.is_empty() {

@@ -1,6 +1,5 @@
 //! `import`: the keys of a server that is no cluster into one. `backup`: a snapshot of every master.
 
-use std::io::{self, Write};
 use std::path::Path;
 
 use resp::Value;
@@ -63,8 +62,7 @@ impl Manager {
         while let Some(batch) = scan.next(&mut source).await.map_err(|error| refused(error.to_string()))? {
             for key in batch.iter().filter_map(Value::as_bytes) {
                 let target = &self.nodes[owners[usize::from(slot_of(key))]].about.address;
-                print!("Migrating {} to {target}: ", String::from_utf8_lossy(key));
-                let _ = io::stdout().flush();
+                out!("Migrating {} to {target}: ", String::from_utf8_lossy(key));
                 let port = target.port.to_string();
                 let mut words: Vec<&[u8]> =
                     vec![b"MIGRATE", target.host.as_bytes(), port.as_bytes(), key, b"0", timeout.as_bytes()];
@@ -81,7 +79,7 @@ impl Manager {
                 }
                 match source.ask(&words).await {
                     Ok(Value::Error(text)) => return Err(refused(String::from_utf8_lossy(&text).into_owned())),
-                    Ok(_) => println!("OK"),
+                    Ok(_) => outln!("OK"),
                     Err(error) => return Err(refused(error.to_string())),
                 }
             }
@@ -105,13 +103,15 @@ impl Manager {
             let file = format!("redis-node-{}-{}-{}.rdb", about.address.host, about.address.port, about.id);
             let path = Path::new(&folder).join(file);
             let progress = Progress::new("bytes", self.options.plain);
-            if let Err(error) = replica::snapshot(node.into_connection(), path.as_os_str().as_encoded_bytes(), progress).await {
+            if let Err(error) =
+                replica::snapshot(node.into_connection(), path.as_os_str().as_encoded_bytes(), progress).await
+            {
                 modes::failed(&error);
                 return Err(Said);
             }
         }
         let path = Path::new(&folder).join("nodes.json");
-        println!("Saving cluster configuration to: {}", path.display());
+        outln!("Saving cluster configuration to: {}", path.display());
         if let Err(error) = std::fs::write(&path, json) {
             eprintln!("Could not save nodes to: {}: {}", path.display(), crate::connection::io_text(&error));
             return Err(Said);
@@ -151,6 +151,9 @@ impl Manager {
                         let open: Vec<String> = open.iter().map(|(slot, id)| format!("\"{slot}\": \"{id}\"")).collect();
                         out.push_str(&format!(",\n    \"{name}\": {{{}}}", open.join(",")));
                     }
+                }
+                if self.errors > 0 {
+                    out.push_str(&format!(",\n    \"cluster_errors\": {}", self.errors));
                 }
                 out.push_str("\n  }");
                 out

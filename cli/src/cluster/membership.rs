@@ -57,7 +57,7 @@ impl Manager {
             });
         }
         let least = self.least_replicated(&[]).ok_or(Said)?;
-        println!("Automatically selected master {}", self.nodes[least].name());
+        outln!("Automatically selected master {}", self.nodes[least].name());
         Ok(least)
     }
 

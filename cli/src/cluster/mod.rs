@@ -4,6 +4,16 @@
 //! `check` and `fix` look at a cluster and mend it, `create`, `membership`, `reshard` and `import` change one.
 //! What is printed is what redis-cli prints; a function that fails with [`Said`] has told why.
 
+/// Writes text to standard output.
+macro_rules! out {
+    ($($text:tt)*) => { $crate::cluster::write(format!($($text)*).as_bytes()) };
+}
+
+/// Writes a line to standard output.
+macro_rules! outln {
+    ($($text:tt)*) => { $crate::cluster::write(format!("{}\n", format_args!($($text)*)).as_bytes()) };
+}
+
 mod check;
 mod create;
 mod fix;
@@ -42,6 +52,8 @@ pub(crate) struct Manager {
     nodes: Vec<Node>,
     /// Masters that are known and cannot be reached.
     unreachable_masters: usize,
+    /// What the last check found wrong.
+    errors: usize,
 }
 
 /// How many arguments a command takes, and whether they name a node of the cluster, `host:port` or `host port`.
@@ -76,10 +88,18 @@ pub(crate) async fn run(mut options: Options) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let coloured = std::env::var("TERM").is_ok_and(|term| term.contains("xterm"));
-    let mut manager = Manager { options, wanted, coloured, nodes: Vec::new(), unreachable_masters: 0 };
+    let mut manager = Manager { options, wanted, coloured, nodes: Vec::new(), unreachable_masters: 0, errors: 0 };
     match manager.command().await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) | Err(Said) => ExitCode::FAILURE,
+    }
+}
+
+/// Writes at once; a reader that has gone ends the process quietly.
+fn write(bytes: &[u8]) {
+    let mut out = io::stdout().lock();
+    if out.write_all(bytes).and_then(|()| out.flush()).is_err() {
+        std::process::exit(1);
     }
 }
 
@@ -87,7 +107,7 @@ impl Manager {
     async fn command(&mut self) -> Result<bool, Said> {
         match self.wanted.command.as_str() {
             "help" => {
-                print!("{HELP}");
+                out!("{HELP}");
                 Ok(true)
             }
             "create" => self.create().await,
@@ -121,10 +141,9 @@ impl Manager {
     /// A message of a kind, with its line end.
     fn say(&self, tone: Tone, text: &str) {
         match self.coloured {
-            true => print!("\x1b[{};1m{text}\x1b[0m", tone as u8),
-            false => print!("{text}"),
+            true => out!("\x1b[{};1m{text}\x1b[0m", tone as u8),
+            false => write(text.as_bytes()),
         }
-        let _ = io::stdout().flush();
     }
 
     /// Asks; `yes` is the answer that lets things happen.
@@ -137,8 +156,7 @@ impl Manager {
 
     /// A line from standard input; `None` at its end.
     fn ask_user(&self, prompt: &str) -> Option<String> {
-        print!("{prompt}");
-        let _ = io::stdout().flush();
+        out!("{prompt}");
         let mut line = String::new();
         match io::stdin().lock().read_line(&mut line) {
             Ok(1..) => Some(line.trim().to_owned()),
@@ -243,8 +261,13 @@ impl Manager {
         self.load(&address).await?;
         let words = self.wanted.arguments[1..].to_vec();
         self.say(Tone::Step, ">>> Calling");
-        println!(" {}", words.join(" "));
-        let style = Style { output: Output::Raw, element_delimiter: b"\n".to_vec(), reply_delimiter: b"\n".to_vec() };
+        outln!(" {}", words.join(" "));
+        let style = Style {
+            output: Output::Raw,
+            element_delimiter: b"\n".to_vec(),
+            reply_delimiter: b"\n".to_vec(),
+            color: false,
+        };
         let (only_masters, only_replicas) = (self.wanted.only_masters, self.wanted.only_replicas);
         for node in &mut self.nodes {
             if only_masters && !node.is_master() || only_replicas && node.is_master() {
@@ -255,10 +278,7 @@ impl Manager {
                 Ok(reply) => out.extend(print::reply(&style, &reply, false)),
                 Err(error) => out.extend(format!("Failed! ({error})\n").into_bytes()),
             }
-            let mut stdout = io::stdout().lock();
-            if stdout.write_all(&out).and_then(|()| stdout.flush()).is_err() {
-                return Err(Said);
-            }
+            write(&out);
         }
         Ok(true)
     }

@@ -150,7 +150,7 @@ pub(crate) async fn open(
 fn answer(address: &Address, reply: Result<Value, Error>) -> Result<Value, Said> {
     match reply {
         Ok(Value::Error(text)) => {
-            println!("Node {address} replied with error:\n{}", String::from_utf8_lossy(&text));
+            outln!("Node {address} replied with error:\n{}", String::from_utf8_lossy(&text));
             Err(Said)
         }
         Ok(value) => Ok(value),

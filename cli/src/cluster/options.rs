@@ -1,6 +1,6 @@
 //! The arguments of `--cluster`.
 
-use crate::args::{Stop, leading_float, leading_integer};
+use crate::args::{leading_float, leading_integer};
 
 /// Everything that was said behind `--cluster`, and the options of its own.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +41,7 @@ fn text(value: &[u8]) -> String {
 
 impl ClusterOptions {
     /// Takes one of the options; how many of the `values` behind it belong to it. `None`: it is none of ours, or lacks its value.
-    pub(crate) fn take(&mut self, option: &[u8], values: &[Vec<u8>]) -> Option<Result<usize, Stop>> {
+    pub(crate) fn take(&mut self, option: &[u8], values: &[Vec<u8>]) -> Option<usize> {
         let flag = match option {
             b"--cluster-yes" => &mut self.yes,
             b"--cluster-simulate" => &mut self.simulate,
@@ -57,14 +57,14 @@ impl ClusterOptions {
             _ => return self.take_valued(option, values),
         };
         *flag = true;
-        Some(Ok(0))
+        Some(0)
     }
 
-    fn take_valued(&mut self, option: &[u8], values: &[Vec<u8>]) -> Option<Result<usize, Stop>> {
+    fn take_valued(&mut self, option: &[u8], values: &[Vec<u8>]) -> Option<usize> {
         if option == b"--cluster-weight" {
             let count = values.iter().take_while(|value| !value.starts_with(b"-")).count();
             self.weights.extend(values[..count].iter().map(|value| text(value)));
-            return (count > 0).then_some(Ok(count));
+            return (count > 0).then_some(count);
         }
         let value = values.first()?;
         match option {
@@ -77,14 +77,9 @@ impl ClusterOptions {
             b"--cluster-slots" => self.slots = Some(leading_integer(value)),
             b"--cluster-timeout" => self.timeout = Some(leading_integer(value)),
             b"--cluster-pipeline" => self.pipeline = Some(leading_integer(value)),
-            b"--cluster-threshold" => match leading_float(value) {
-                threshold if threshold < 0.0 => {
-                    return Some(Err(Stop::Error("Invalid rebalance threshold.".to_owned())));
-                }
-                threshold => self.threshold = Some(threshold),
-            },
+            b"--cluster-threshold" => self.threshold = Some(leading_float(value)),
             _ => return None,
         }
-        Some(Ok(1))
+        Some(1)
     }
 }

@@ -1,7 +1,5 @@
 //! Moves slots: `reshard`, `rebalance`.
 
-use std::io::{self, Write};
-
 use resp::Value;
 
 use crate::cluster::node::{SLOTS, Said};
@@ -32,8 +30,7 @@ impl Manager {
     /// Moves one slot with its keys.
     pub(super) async fn move_slot(&mut self, slot: u16, from: usize, to: usize, how: Move) -> Result<(), Said> {
         if !how.quiet {
-            print!("Moving slot {slot} from {} to {}: ", self.nodes[from].name(), self.nodes[to].name());
-            let _ = io::stdout().flush();
+            out!("Moving slot {slot} from {} to {}: ", self.nodes[from].name(), self.nodes[to].name());
         }
         let (from_id, to_id) = (self.nodes[from].about.id.clone(), self.nodes[to].about.id.clone());
         if !how.keys_only {
@@ -42,7 +39,7 @@ impl Manager {
         }
         self.move_keys(slot, from, to, how).await?;
         if !how.quiet {
-            println!();
+            outln!("");
         }
         if how.keys_only {
             return Ok(());
@@ -88,13 +85,12 @@ impl Manager {
                 }
             }
             if let Err(text) = outcome {
-                println!();
-                println!("Node {} replied with error:\n{text}", self.nodes[from].name());
+                outln!("");
+                outln!("Node {} replied with error:\n{text}", self.nodes[from].name());
                 return Err(Said);
             }
             if !how.quiet {
-                print!("{}", ".".repeat(keys.len()));
-                let _ = io::stdout().flush();
+                out!("{}", ".".repeat(keys.len()));
             }
         }
     }
@@ -174,15 +170,15 @@ impl Manager {
             },
         };
         let sources = self.sources(target)?;
-        println!("\nReady to move {count} slots.\n  Source nodes:");
-        sources.iter().for_each(|&source| print!("{}", self.describe(source, 4)));
-        print!("  Destination node:\n{}", self.describe(target, 4));
-        println!("  Resharding plan:");
+        outln!("\nReady to move {count} slots.\n  Source nodes:");
+        sources.iter().for_each(|&source| out!("{}", self.describe(source, 4)));
+        out!("  Destination node:\n{}", self.describe(target, 4));
+        outln!("  Resharding plan:");
         let pools: Vec<(usize, &[u16])> =
             sources.iter().map(|&source| (source, self.nodes[source].about.slots.as_slice())).collect();
         let plan = plan::reshard(&pools, count);
         for (source, slot) in &plan {
-            println!("    Moving slot {slot} from {}", self.nodes[*source].about.id);
+            outln!("    Moving slot {slot} from {}", self.nodes[*source].about.id);
         }
         if !self.wanted.yes {
             let answer = self.ask_user("Do you want to proceed with the proposed reshard plan (yes/no)? ");
@@ -222,7 +218,7 @@ impl Manager {
                 }
             }
             None => {
-                println!(
+                outln!(
                     "Please enter all the source node IDs.\n  Type 'all' to use all the nodes as source nodes for the hash slots.\n  \
                      Type 'done' once you entered all the source nodes IDs."
                 );
@@ -292,7 +288,7 @@ impl Manager {
         self.say(Tone::Step, &text);
         for shift in shifts {
             let (from, to) = (indexes[shift.from], indexes[shift.to]);
-            println!("Moving {} slots from {} to {}", shift.slots, self.nodes[from].name(), self.nodes[to].name());
+            outln!("Moving {} slots from {} to {}", shift.slots, self.nodes[from].name(), self.nodes[to].name());
             let slots: Vec<u16> = self.nodes[from].about.slots.iter().take(shift.slots).copied().collect();
             for slot in slots {
                 if self.wanted.simulate {
@@ -300,10 +296,9 @@ impl Manager {
                 } else {
                     self.move_slot(slot, from, to, Move { quiet: true, ..Move::default() }).await?;
                 }
-                print!("#");
-                let _ = io::stdout().flush();
+                out!("#");
             }
-            println!();
+            outln!("");
         }
         Ok(true)
     }
