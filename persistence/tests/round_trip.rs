@@ -320,3 +320,17 @@ fn into_the_keyspace() {
     db.begin(UnixMs(3_000));
     assert!(db.look(b"k").is_none());
 }
+
+/// Found by fuzzing: a field whose deadline comes out as 0 has none, and stands behind those that have one.
+#[test]
+fn a_deadline_of_zero_is_none() {
+    let config = EngineConfig::default();
+    let mut payload = b"\x18\0\0\0\0\0\0\0\0\x02\x04\x02aa\x01x\x01\x02bb\x01y".to_vec();
+    payload.extend([12, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let value = dump::restore(&payload, &config, Integrity::Full, false, |value| value.into_value()).unwrap();
+    let again = dump::dump((&value).into(), true).unwrap();
+    let again = dump::restore(&again, &config, Integrity::Full, true, |value| value.into_value()).unwrap();
+    let (Value::Hash(hash), Value::Hash(again)) = (value, again) else { panic!("hashes") };
+    assert_eq!((hash.len(), again.len()), (2, 2));
+    hash.check_invariants();
+}

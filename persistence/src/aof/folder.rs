@@ -281,18 +281,17 @@ impl<D: Disk> Folder<D> {
         self.save(manifest)
     }
 
-    /// Strikes the files that are no longer needed off the manifest. Returns their names, to be removed by the caller.
+    /// Strikes the files that are no longer needed off the manifest; the caller has removed them.
     ///
     /// # Errors
     /// What the disk says.
-    pub fn forget_history(&mut self) -> io::Result<Vec<Vec<u8>>> {
+    pub fn forget_history(&mut self) -> io::Result<()> {
         if self.manifest.history.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let mut manifest = self.manifest.clone();
-        let history = std::mem::take(&mut manifest.history);
-        self.save(manifest)?;
-        Ok(history.into_iter().map(|file| file.name).collect())
+        manifest.history.clear();
+        self.save(manifest)
     }
 }
 
@@ -401,9 +400,13 @@ mod tests {
                         base.sync().unwrap();
                         folder.finish_rewrite(temp, false, 1, None).unwrap();
                     },
-                    6 => for name in folder.forget_history().unwrap() {
-                        disk.remove(&folder.path(&name)).unwrap();
-                    },
+                    6 => {
+                        for file in &folder.manifest().history {
+                            // One that was removed before a crash may be back.
+                            let _ = disk.remove(&folder.path(&file.name));
+                        }
+                        folder.forget_history().unwrap();
+                    }
                     7 => {
                         // Something half written goes with the power, or stays in part.
                         file.write_all(&number(1_000_000)[..kept.min(10)]).unwrap();

@@ -71,8 +71,8 @@ impl Faults {
     }
 
     /// From now on lines in `journal` tell what becomes durable: `begin TIME PATH`, and when it is done `sync TIME LENGTH
-    /// PATH`, with times in milliseconds since the epoch; and which files got another name: `rename FROM<TAB>TO`. A test that cuts each
-    /// file off at its last such length plays a loss of power.
+    /// PATH`, with times in milliseconds since the epoch; and which files are about to get another name: `rename
+    /// FROM<TAB>TO`. A test that cuts each file off at its last such length plays a loss of power.
     pub fn note_in(&self, journal: fs::File) {
         // One that is there already goes on.
         let _ = self.journal.set(journal);
@@ -155,9 +155,8 @@ impl<D: Disk> Disk for FaultDisk<D> {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.faults.check(Operation::Rename, 1)?;
-        self.disk.rename(from, to)?;
         self.faults.note(|| format!("rename {}\t{}\n", from.display(), to.display()));
-        Ok(())
+        self.disk.rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

@@ -395,11 +395,16 @@ impl Loader<'_> {
             text.clear();
             text.extend_from_slice(input.element()?.text(&mut buffer));
             let deadline = match form {
-                FieldForm::Later { earliest } if later > 0 => Some(earliest.saturating_add(later - 1)),
+                // Moment 0 is none.
+                FieldForm::Later { earliest } if later > 0 => {
+                    Some(earliest.saturating_add(later - 1)).filter(|&at| at > 0)
+                }
                 FieldForm::Moment if later > 0 => Some(later),
                 FieldForm::Later { .. } | FieldForm::Moment => None,
                 FieldForm::Valkey => match i64::from_le_bytes(input.array()?) {
                     -1 => None,
+                    // Long ago: 0 would be none.
+                    0 => Some(1),
                     at => Some(at as u64),
                 },
             };

@@ -222,14 +222,13 @@ impl Server {
             return;
         }
         let Some(folder) = &mut self.aof.folder else { return };
-        match folder.forget_history() {
-            Ok(names) => {
-                for name in names {
-                    tracing::info!("Removing the history file {} in the background", shown(&name));
-                    self.aof.syncer.remove(&folder.path(&name));
-                }
-            }
-            Err(error) => tracing::warn!("Error writing the AOF manifest: {}", error_text(&error)),
+        // The files go first: those that a crash leaves to the manifest are removed the next time.
+        for file in &folder.manifest().history {
+            tracing::info!("Removing the history file {} in the background", shown(&file.name));
+            self.aof.syncer.remove(&folder.path(&file.name));
+        }
+        if let Err(error) = folder.forget_history() {
+            tracing::warn!("Error writing the AOF manifest: {}", error_text(&error));
         }
     }
 

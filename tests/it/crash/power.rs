@@ -51,7 +51,9 @@ impl Journal {
     /// Cuts off what may be lost. Names are not lost here: the unit tests of the folder do that.
     pub(super) fn lose_power(self, dice: &mut Dice) {
         let mut durable = self.before;
-        for line in fs::read_to_string(self.dir.join("journal")).expect("there is a journal").lines() {
+        let journal = fs::read_to_string(self.dir.join("journal")).expect("there is a journal");
+        let mut lines = journal.lines().peekable();
+        while let Some(line) = lines.next() {
             match line.split_once(' ').expect("two parts") {
                 ("begin", _) => {}
                 ("sync", rest) => {
@@ -61,6 +63,10 @@ impl Journal {
                 }
                 ("rename", rest) => {
                     let (from, to) = rest.split_once('\t').expect("two paths");
+                    if lines.peek().is_none() && self.dir.join(from).exists() {
+                        // It is noted before it is done, and was not done any more.
+                        continue;
+                    }
                     let len = durable.remove(Path::new(from)).unwrap_or(0);
                     durable.insert(PathBuf::from(to), len);
                 }
