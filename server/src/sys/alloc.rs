@@ -73,14 +73,33 @@ fn size_class(size: usize) -> isize {
     class as isize
 }
 
+/// Size classes are in steps of 8 here, while jemalloc's binding takes for granted that any class of 16 bytes or more is aligned
+/// to 16: it would give 56 bytes at an odd multiple of 8 to a hash table, which reads them 16 at a time. What is to be
+/// aligned to 16 therefore asks for a multiple of 16 bytes, whose classes are.
+#[inline]
+const fn padded(size: usize, align: usize) -> usize {
+    if align == 16 { size.next_multiple_of(16) } else { size }
+}
+
+/// The same for a layout.
+#[inline]
+fn padded_layout(layout: Layout) -> Layout {
+    match layout.align() {
+        16 => layout.pad_to_align(),
+        _ => layout,
+    }
+}
+
 /// The counting allocator.
 pub struct Counting;
 
 #[expect(unsafe_code, reason = "an allocator is an unsafe trait; everything is handed on to jemalloc")]
-// SAFETY: every call goes to `Jemalloc` with the same arguments; counting allocates nothing and cannot unwind.
+// SAFETY: every call goes to `Jemalloc` with the same arguments, but for sizes, which are rounded up the same way in each of
+// them; counting allocates nothing and cannot unwind.
 unsafe impl GlobalAlloc for Counting {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let layout = padded_layout(layout);
         // SAFETY: the caller's contract is handed on.
         let pointer = unsafe { Jemalloc.alloc(layout) };
         if !pointer.is_null() {
@@ -91,6 +110,7 @@ unsafe impl GlobalAlloc for Counting {
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let layout = padded_layout(layout);
         // SAFETY: the caller's contract is handed on.
         let pointer = unsafe { Jemalloc.alloc_zeroed(layout) };
         if !pointer.is_null() {
@@ -101,6 +121,7 @@ unsafe impl GlobalAlloc for Counting {
 
     #[inline]
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        let layout = padded_layout(layout);
         count(-size_class(layout.size()));
         // SAFETY: the caller's contract is handed on.
         unsafe { Jemalloc.dealloc(pointer, layout) };
@@ -108,6 +129,7 @@ unsafe impl GlobalAlloc for Counting {
 
     #[inline]
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let (layout, size) = (padded_layout(layout), padded(size, layout.align()));
         // SAFETY: the caller's contract is handed on.
         let moved = unsafe { Jemalloc.realloc(pointer, layout, size) };
         if !moved.is_null() {
@@ -119,7 +141,30 @@ unsafe impl GlobalAlloc for Counting {
 
 #[cfg(test)]
 mod tests {
-    use super::size_class;
+    use std::alloc::{GlobalAlloc, Layout};
+
+    use super::{Counting, size_class};
+
+    #[test]
+    #[expect(unsafe_code, reason = "allocating by hand")]
+    fn alignment_is_kept() {
+        for (size, align) in (1..130).flat_map(|size| [1, 2, 4, 8, 16, 32, 64].map(|align| (size, align))) {
+            let layout = Layout::from_size_align(size, align).expect("a power of two");
+            let grown = Layout::from_size_align(size + 24, align).expect("a power of two");
+            let mut pointers = Vec::new();
+            for _ in 0..20 {
+                // SAFETY: the size is not zero; the block is grown and freed with the layouts it was allocated with.
+                let pointer = unsafe { Counting.alloc(layout) };
+                assert!(!pointer.is_null() && pointer.addr().is_multiple_of(align), "{layout:?}");
+                // SAFETY: as above.
+                let pointer = unsafe { Counting.realloc(pointer, layout, grown.size()) };
+                assert!(!pointer.is_null() && pointer.addr().is_multiple_of(align), "{grown:?}");
+                pointers.push(pointer);
+            }
+            // SAFETY: as above.
+            pointers.into_iter().for_each(|pointer| unsafe { Counting.dealloc(pointer, grown) });
+        }
+    }
 
     #[test]
     fn size_classes_are_jemallocs() {
