@@ -1,7 +1,7 @@
 //! Servers to measure or compare: ours and a reference, each in a folder of its own.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tests::Client;
@@ -34,7 +34,8 @@ impl Peer {
                 }
                 _ => Command::new(binary),
             };
-            command.current_dir(&dir).stdout(Stdio::null()).stderr(Stdio::null());
+            let log = std::fs::File::create(dir.join("log"))?;
+            command.current_dir(&dir).stdout(log.try_clone()?).stderr(log);
             command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--daemonize", "no"]);
             let mut peer = Peer { group: Group::start(command.args(args))?, port, dir };
             let start = Instant::now();
@@ -54,6 +55,13 @@ impl Peer {
     /// A connection to it.
     pub(crate) fn client(&self) -> Result<Client, Error> {
         Ok(Client::connect(self.port)?)
+    }
+
+    /// The last lines of its log.
+    pub(crate) fn log_tail(&self) -> String {
+        let log = std::fs::read_to_string(self.dir.join("log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(60)..].join("\n")
     }
 
     /// Its process number: taskset replaces itself by the server.

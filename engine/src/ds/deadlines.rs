@@ -139,7 +139,54 @@ impl Deadlines {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_due_is_overlooked(
+            ops in prop::collection::vec((0..64u64, prop::option::of(0..1000i64), 0..3usize), 1..80),
+            now in 0..1100i64,
+        ) {
+            let (mut deadlines, mut model) = (Deadlines::default(), BTreeMap::<u64, i64>::new());
+            for (place, at, size) in ops {
+                let (position, size) = (place * (END / 64), [16, 40_000, 1 << 22][size]);
+                match at {
+                    Some(at) => {
+                        let before = model.insert(position, at);
+                        deadlines.changed(position, before, Some(at), size);
+                    }
+                    None => {
+                        if let Some(before) = model.remove(&position) {
+                            deadlines.removed(before);
+                        }
+                    }
+                }
+                model.iter().for_each(|(&position, &at)| deadlines.check(position, at));
+                prop_assert_eq!(deadlines.count(), model.len());
+                let mean = (!model.is_empty()).then(|| model.values().sum::<i64>() / model.len() as i64);
+                prop_assert_eq!(deadlines.mean(), mean);
+            }
+            // Visits as the expiry makes them find all of them, and come to an end.
+            let mut visits = 0;
+            while let Some(group) = deadlines.due(now) {
+                let (from, to) = deadlines.range(group);
+                let due: Vec<_> = model.range(from..to).filter(|(_, at)| **at < now).map(|(&at, &deadline)| (at, deadline)).collect();
+                for (position, at) in due {
+                    model.remove(&position);
+                    deadlines.removed(at);
+                }
+                deadlines.seen(group, model.range(from..to).map(|(_, &at)| at).min());
+                visits += 1;
+                prop_assert!(visits <= 2 * deadlines.earliest.len() + 2);
+            }
+            prop_assert!(model.values().all(|&at| at >= now));
+            prop_assert!(deadlines.next() <= model.values().min().copied() || model.is_empty());
+        }
+    }
 
     #[test]
     fn groups_split_and_merge_and_forget_nothing() {

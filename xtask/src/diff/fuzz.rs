@@ -140,7 +140,9 @@ pub(super) fn run(theirs: &Peer, ours: &Peer, options: &Options) -> Verdict {
         let seed = options.seed.wrapping_add(cases);
         let (case, begin) = maker.case(family, CASE, &mut Dice::new(seed));
         cases += 1;
-        let outcome = pair.first_difference(&case, protocol)?;
+        let outcome = pair.first_difference(&case, protocol).inspect_err(|_| {
+            println!("--- {family}, RESP{protocol}, --seed {seed}; the end of our log:\n{}", ours.log_tail());
+        })?;
         let last = outcome.at.map_or(case.len(), |at| at + 1);
         case[begin.min(last)..last]
             .iter()

@@ -1,3 +1,7 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
 use super::*;
 
 const LIMITS: Limits = Limits { bytes: 4096, entries: 100 };
@@ -97,4 +101,124 @@ fn the_lag_of_a_group_is_known_or_not() {
     assert_eq!(lag(&stream), Some(2), "what is left is whole again");
     stream.trim(Keep::Last(0), Cut::Exact);
     assert_eq!(lag(&stream), Some(0));
+}
+
+#[derive(Clone, Debug)]
+enum GroupOp {
+    Create(u8),
+    Delete(u8),
+    Assign(u64, u8, u64),
+    Acknowledge(u64),
+    Again(u64),
+}
+
+fn group_op() -> impl Strategy<Value = GroupOp> {
+    let (consumer, id) = (0..5u8, 0..30u64);
+    prop_oneof![
+        consumer.clone().prop_map(GroupOp::Create),
+        consumer.clone().prop_map(GroupOp::Delete),
+        (id.clone(), consumer, 1..9u64).prop_map(|(id, consumer, times)| GroupOp::Assign(id, consumer, times)),
+        id.clone().prop_map(GroupOp::Acknowledge),
+        id.prop_map(GroupOp::Again),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_group_behaves_like_a_map(ops in prop::collection::vec(group_op(), 0..120), start in 0..30u64) {
+        let (mut group, mut consumers) = (Group::new(StreamId::MIN, None), BTreeSet::new());
+        // Who has an entry, and how often it was handed out.
+        let mut model = BTreeMap::<StreamId, (u8, u64)>::new();
+        for op in ops {
+            match op {
+                GroupOp::Create(name) => {
+                    if consumers.insert(name) {
+                        group.create_consumer(&[name], 1);
+                    }
+                }
+                GroupOp::Delete(name) => {
+                    let had = model.values().filter(|(owner, _)| *owner == name).count();
+                    prop_assert_eq!(group.delete_consumer(&[name]), consumers.remove(&name).then_some(had));
+                    model.retain(|_, (owner, _)| *owner != name);
+                }
+                GroupOp::Assign(id, name, deliveries) => {
+                    let consumer = group.find_consumer(&[name]);
+                    prop_assert_eq!(consumer.is_some(), consumers.contains(&name));
+                    if let Some(consumer) = consumer {
+                        group.assign(StreamId::new(id, 0), Pending { consumer, delivered_at: 5, deliveries });
+                        model.insert(StreamId::new(id, 0), (name, deliveries));
+                    }
+                }
+                GroupOp::Acknowledge(id) => {
+                    let id = StreamId::new(id, 0);
+                    prop_assert_eq!(group.acknowledge(id), model.remove(&id).is_some());
+                }
+                GroupOp::Again(id) => {
+                    let id = StreamId::new(id, 0);
+                    group.deliver_again(id, 9);
+                    if let Some((_, deliveries)) = model.get_mut(&id) {
+                        *deliveries += 1;
+                    }
+                }
+            }
+            group.check_invariants();
+            prop_assert_eq!((group.pending_len(), group.consumers_len()), (model.len(), consumers.len()));
+        }
+        let owner = |pending: &Pending| group.consumer(pending.consumer).name()[0];
+        let start = StreamId::new(start, 0);
+        let found: Vec<_> = group.pending_from(start).map(|(id, pending)| (id, (owner(pending), pending.deliveries))).collect();
+        let expected: Vec<_> = model.range(start..).map(|(&id, &entry)| (id, entry)).collect();
+        prop_assert_eq!(found, expected);
+        for (id, consumer) in group.consumers() {
+            let theirs = group.consumer(id).pending_from(start).count();
+            prop_assert_eq!(theirs, model.range(start..).filter(|(_, (owner, _))| [*owner] == *consumer.name()).count());
+        }
+        let ends = model.first_key_value().zip(model.last_key_value()).map(|((&first, _), (&last, _))| (first, last));
+        prop_assert_eq!(group.pending_ends(), ends);
+    }
+
+    #[test]
+    fn a_stream_counts_what_it_was_given(
+        ops in prop::collection::vec((0..5u8, 0..40u64), 0..100),
+    ) {
+        let (mut stream, mut model) = (Stream::new(), BTreeSet::new());
+        let (mut last, mut added, mut read) = (0, 0, 0);
+        stream.create_group(b"g", StreamId::MIN, Some(0));
+        for (op, number) in ops {
+            match op {
+                0 | 1 => {
+                    last += 1 + number % 3;
+                    added += 1;
+                    prop_assert!(stream.append(StreamId::new(last, 0), &[b"f", b"v"], LIMITS));
+                    model.insert(last);
+                }
+                2 => prop_assert_eq!(stream.delete(StreamId::new(number, 0)), model.remove(&number)),
+                3 => {
+                    let keep = number as usize % 12;
+                    let gone = model.len().saturating_sub(keep);
+                    prop_assert_eq!(stream.trim(Keep::Last(keep as u64), Cut::Exact), gone as u64);
+                    (0..gone).for_each(|_| assert!(model.pop_first().is_some()));
+                }
+                _ => {
+                    // The group is handed the next entries, one by one.
+                    for _ in 0..number % 4 {
+                        let Some(&next) = model.range(read + 1..).next() else { break };
+                        let (group, view) = stream.group_mut(b"g").expect("the group");
+                        let id = StreamId::new(next, 0);
+                        group.entries_read = view.entries_read_at(group, id);
+                        group.last_id = id;
+                        read = next;
+                    }
+                }
+            }
+            prop_assert_eq!((stream.len(), stream.entries_added()), (model.len() as u64, added));
+            prop_assert_eq!(stream.last_id(), StreamId::new(last, 0));
+            prop_assert_eq!(stream.first_id(), model.first().map_or(StreamId::MIN, |&ms| StreamId::new(ms, 0)));
+            prop_assert!(model.is_empty() || stream.max_deleted_id() <= stream.last_id());
+            let group = stream.group(b"g").expect("the group");
+            if let Some(lag) = stream.view().lag(group) {
+                prop_assert_eq!(lag, model.range(read + 1..).count() as u64, "a lag that is told is right");
+            }
+        }
+    }
 }
