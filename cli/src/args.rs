@@ -145,8 +145,8 @@ pub(crate) struct Options {
     pub(crate) mode: Mode,
     /// MATCH of the modes that walk the keyspace.
     pub(crate) pattern: Option<Vec<u8>>,
-    /// COUNT of the modes that walk the keyspace.
-    pub(crate) count: i64,
+    /// COUNT of the modes that walk the keyspace, if said.
+    pub(crate) count: Option<i64>,
     /// Where `--keystats` begins.
     pub(crate) cursor: u64,
     /// Elements that MEMORY USAGE looks at; `None` leaves it to the server.
@@ -188,7 +188,7 @@ impl Default for Options {
             plain: false,
             mode: Mode::Command,
             pattern: None,
-            count: 10,
+            count: None,
             cursor: 0,
             samples: None,
             top: 10,
@@ -547,7 +547,7 @@ pub(crate) fn parse(
                         };
                         options.pattern = Some(pattern);
                     }
-                    b"--count" => options.count = leading_integer(value),
+                    b"--count" => options.count = Some(leading_integer(value)),
                     b"--pipe-timeout" => options.pipe_timeout = u64::try_from(leading_integer(value)).unwrap_or(0),
                     _ => return unknown(),
                 }

@@ -77,6 +77,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 pub(crate) struct Connection {
     stream: Box<dyn Stream>,
     decoder: ReplyDecoder,
+    /// What reading fills, at once.
+    chunk: Box<[u8]>,
 }
 
 impl Connection {
@@ -90,7 +92,7 @@ impl Connection {
                 Err(_) => return Err(io::Error::from(io::ErrorKind::TimedOut)),
             },
         };
-        Ok(Connection { stream, decoder: ReplyDecoder::default() })
+        Ok(Connection { stream, decoder: ReplyDecoder::default(), chunk: vec![0; READ_SIZE].into_boxed_slice() })
     }
 
     /// Sends one command.
@@ -124,11 +126,10 @@ impl Connection {
 
     /// Reads once.
     async fn fill(&mut self) -> Result<(), Error> {
-        let mut chunk = vec![0; READ_SIZE];
-        match self.stream.read(&mut chunk).await {
+        match self.stream.read(&mut self.chunk).await {
             Ok(0) => Err(Error::Closed),
             Ok(count) => {
-                self.decoder.push(&chunk[..count]);
+                self.decoder.push(&self.chunk[..count]);
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Err(Error::Closed),
@@ -139,6 +140,11 @@ impl Connection {
     /// Sends and receives the one reply; push messages in between are dropped. For what the client itself asks.
     pub(crate) async fn ask(&mut self, words: &[impl AsRef<[u8]>]) -> Result<Value, Error> {
         self.send(words).await?;
+        self.reply().await
+    }
+
+    /// The next reply; push messages before it are dropped.
+    pub(crate) async fn reply(&mut self) -> Result<Value, Error> {
         loop {
             match self.receive().await? {
                 Value::Push(_) => {}
@@ -155,13 +161,9 @@ impl Connection {
 
 /// Appends one command in the protocol's form.
 pub(crate) fn encode(out: &mut Vec<u8>, words: &[impl AsRef<[u8]>]) {
-    out.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
-    for word in words {
-        let word = word.as_ref();
-        out.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-        out.extend_from_slice(word);
-        out.extend_from_slice(b"\r\n");
-    }
+    let mut writer = resp::Writer::new(out, resp::Protocol::Resp2);
+    writer.array(words.len());
+    words.iter().for_each(|word| writer.bulk(word.as_ref()));
 }
 
 async fn connect(endpoint: &Endpoint, family: Family) -> io::Result<Box<dyn Stream>> {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use resp::Value;
 
-use crate::connection::{Connection, Error};
+use crate::connection::{Connection, Error, encode};
 
 pub(crate) mod bigkeys;
 pub(crate) mod eval;
@@ -53,18 +53,24 @@ impl Scan {
         &self.cursor
     }
 
-    /// The next keys; `None` after the last.
-    pub(crate) async fn next(&mut self, connection: &mut Connection) -> Result<Option<Vec<Value>>, Error> {
-        if self.finished {
-            return Ok(None);
-        }
+    /// Whether every key has been told.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// Appends the request for the next keys.
+    pub(crate) fn request(&self, out: &mut Vec<u8>) {
         let count = self.count.to_string();
         let mut words: Vec<&[u8]> = vec![b"SCAN", &self.cursor];
         if let Some(pattern) = &self.pattern {
             words.extend([&b"MATCH"[..], pattern]);
         }
         words.extend([&b"COUNT"[..], count.as_bytes()]);
-        let reply = connection.ask(&words).await?;
+        encode(out, &words);
+    }
+
+    /// The keys of the answer to [`Scan::request`].
+    pub(crate) fn take(&mut self, reply: Value) -> Result<Vec<Value>, Error> {
         let strange = || Error::Protocol("unexpected reply to SCAN".to_owned());
         match reply {
             Value::Error(text) => Err(Error::Told(format!("SCAN error: {}", String::from_utf8_lossy(&text)))),
@@ -74,9 +80,21 @@ impl Scan {
                 };
                 self.cursor = cursor.as_bytes().ok_or_else(strange)?.to_vec();
                 self.finished = self.cursor == b"0";
-                Ok(Some(keys))
+                Ok(keys)
             }
             _ => Err(strange()),
         }
+    }
+
+    /// The next keys; `None` after the last.
+    pub(crate) async fn next(&mut self, connection: &mut Connection) -> Result<Option<Vec<Value>>, Error> {
+        if self.finished {
+            return Ok(None);
+        }
+        let mut request = Vec::new();
+        self.request(&mut request);
+        connection.send_raw(&request).await?;
+        let reply = connection.reply().await?;
+        self.take(reply).map(Some)
     }
 }

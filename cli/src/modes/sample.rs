@@ -98,9 +98,27 @@ impl Progress {
     }
 }
 
-/// A walk through the keyspace.
+/// Keys asked for at once when nobody said how many: redis-cli's number, which its percentages show.
+const COUNT: i64 = 10;
+
+/// Keys of one SCAN, and where the walk goes on after them.
+struct Batch {
+    answers: Vec<Answer>,
+    cursor: Vec<u8>,
+}
+
+/// A walk through the keyspace. Three batches are under way at a time, so that a round to the server has the sizes of one, the
+/// types of the next and the keys of the one after.
 pub(crate) struct Walk {
     scan: Scan,
+    /// Without types yet.
+    scanned: Option<Batch>,
+    /// With types, without sizes.
+    typed: Option<Batch>,
+    /// Behind the batch that was given last.
+    cursor: Vec<u8>,
+    /// What went wrong with a later batch.
+    failed: Option<Error>,
     question: Question,
     pub(crate) kinds: Kinds,
     pub(crate) progress: Progress,
@@ -124,7 +142,11 @@ impl Walk {
         // A replica of a cluster answers only after this; others refuse it, which does no harm.
         connection.ask(&["READONLY"]).await.map_err(|error| failed(&error))?;
         Ok(Walk {
-            scan: Scan::new(options.pattern, options.count).from(options.cursor),
+            scan: Scan::new(options.pattern, options.count.unwrap_or(COUNT)).from(options.cursor),
+            scanned: None,
+            typed: None,
+            cursor: options.cursor.to_string().into_bytes(),
+            failed: None,
             question,
             kinds: Kinds::new(),
             progress: Progress { sampled: 0, total },
@@ -140,41 +162,72 @@ impl Walk {
             tokio::time::sleep(self.interval).await;
         }
         let connection = session.connection().await.ok_or(Error::Closed)?;
-        let Some(keys) = self.scan.next(connection).await? else { return Ok(None) };
-        let keys = keys.into_iter().filter_map(|key| key.as_bytes().map(<[u8]>::to_vec));
-        let mut answers: Vec<Answer> = keys.map(|key| Answer { key, ..Answer::default() }).collect();
-        match self.question {
-            Question::Frequency => frequencies(connection, &mut answers).await?,
-            Question::Length => {
-                self.types(connection, &mut answers).await?;
-                self.lengths(connection, &mut answers).await?;
+        loop {
+            if self.failed.is_some() && self.scanned.is_none() && self.typed.is_none() {
+                return Err(self.failed.take().unwrap_or(Error::Closed));
             }
-            Question::Memory(samples) => {
-                self.types(connection, &mut answers).await?;
-                memory(connection, &mut answers, samples).await?;
+            if self.scan.is_finished() && self.scanned.is_none() && self.typed.is_none() {
+                return Ok(None);
             }
-            Question::Both(samples) => {
-                self.types(connection, &mut answers).await?;
-                memory(connection, &mut answers, samples).await?;
-                self.lengths(connection, &mut answers).await?;
+            if let Some(batch) = self.round(connection).await? {
+                self.cursor = batch.cursor;
+                return Ok(Some(batch.answers));
             }
         }
-        Ok(Some(answers))
     }
 
     /// Where a walk that is interrupted now could go on.
     pub(crate) fn cursor(&self) -> String {
-        String::from_utf8_lossy(self.scan.cursor()).into_owned()
+        String::from_utf8_lossy(&self.cursor).into_owned()
     }
 
-    async fn types(&mut self, connection: &mut Connection, answers: &mut Vec<Answer>) -> Result<(), Error> {
-        let replies = each(connection, answers.iter().map(|answer| vec![&b"TYPE"[..], &answer.key])).await?;
+    /// Asks about each batch what comes next for it; gives the one that is complete.
+    async fn round(&mut self, connection: &mut Connection) -> Result<Option<Batch>, Error> {
+        let mut request = Vec::new();
+        let (mut complete, scanned) = (self.typed.take(), self.scanned.take());
+        if let Some(batch) = &complete {
+            batch.answers.iter().for_each(|answer| self.ask_sizes(&mut request, answer));
+        }
+        let has_types = self.question != Question::Frequency;
+        if let Some(batch) = scanned.as_ref().filter(|_| has_types) {
+            batch.answers.iter().for_each(|answer| encode(&mut request, &[&b"TYPE"[..], &answer.key]));
+        }
+        let scans = !self.scan.is_finished() && self.failed.is_none();
+        if scans {
+            self.scan.request(&mut request);
+        }
+        connection.send_raw(&request).await?;
+        if let Some(batch) = &mut complete {
+            for answer in &mut batch.answers {
+                self.take_sizes(connection, answer).await?;
+            }
+        }
+        if let Some(mut batch) = scanned {
+            if has_types {
+                self.take_types(connection, &mut batch.answers).await?;
+            }
+            self.typed = Some(batch);
+        }
+        if scans {
+            match self.scan.take(connection.reply().await?) {
+                Ok(keys) => {
+                    let keys = keys.into_iter().filter_map(|key| key.as_bytes().map(<[u8]>::to_vec));
+                    let answers = keys.map(|key| Answer { key, ..Answer::default() }).collect();
+                    self.scanned = Some(Batch { answers, cursor: self.scan.cursor().to_vec() });
+                }
+                // What is known already is told first.
+                Err(error) => self.failed = Some(error),
+            }
+        }
+        Ok(complete)
+    }
+
+    /// Keys that have gone meanwhile are left out.
+    async fn take_types(&mut self, connection: &mut Connection, answers: &mut Vec<Answer>) -> Result<(), Error> {
         let mut gone = Vec::with_capacity(answers.len());
-        for (answer, reply) in answers.iter_mut().zip(&replies) {
-            let name = match reply {
-                Value::Error(_) => None,
-                reply => reply.as_bytes(),
-            };
+        for answer in answers.iter_mut() {
+            let reply = connection.reply().await?;
+            let name = reply.as_bytes().filter(|_| !reply.is_error());
             let name = name.ok_or_else(|| Error::Protocol("unexpected reply to TYPE".to_owned()))?;
             gone.push(name == b"none");
             answer.kind = self.kinds.index(name);
@@ -184,71 +237,55 @@ impl Walk {
         Ok(())
     }
 
-    async fn lengths(&self, connection: &mut Connection, answers: &mut [Answer]) -> Result<(), Error> {
-        let kinds = &self.kinds.all;
-        let countable = |answer: &Answer| kinds[answer.kind].command;
-        let requests = answers.iter().filter_map(|answer| Some(vec![countable(answer)?.as_bytes(), &answer.key]));
-        let mut replies = each(connection, requests).await?.into_iter();
-        for answer in answers.iter_mut().filter(|answer| countable(answer).is_some()) {
-            answer.length = number(replies.next());
+    fn asks_length(&self, answer: &Answer) -> Option<&'static str> {
+        match self.question {
+            Question::Length | Question::Both(_) => self.kinds.all.get(answer.kind)?.command,
+            Question::Memory(_) | Question::Frequency => None,
+        }
+    }
+
+    fn ask_sizes(&self, request: &mut Vec<u8>, answer: &Answer) {
+        if let Question::Memory(samples) | Question::Both(samples) = self.question {
+            let samples = samples.map(|samples| samples.to_string());
+            let mut words: Vec<&[u8]> = vec![b"MEMORY", b"USAGE", &answer.key];
+            if let Some(samples) = &samples {
+                words.extend([&b"SAMPLES"[..], samples.as_bytes()]);
+            }
+            encode(request, &words);
+        }
+        if let Some(command) = self.asks_length(answer) {
+            encode(request, &[command.as_bytes(), &answer.key]);
+        }
+        if self.question == Question::Frequency {
+            encode(request, &[&b"OBJECT"[..], b"FREQ", &answer.key]);
+        }
+    }
+
+    async fn take_sizes(&self, connection: &mut Connection, answer: &mut Answer) -> Result<(), Error> {
+        if let Question::Memory(_) | Question::Both(_) = self.question {
+            answer.memory = number(&connection.reply().await?);
+        }
+        if self.asks_length(answer).is_some() {
+            answer.length = number(&connection.reply().await?);
+        }
+        if self.question == Question::Frequency {
+            let reply = connection.reply().await?;
+            // A key that has gone is null; an error is the server's refusal to tell of any key.
+            if let Value::Error(text) = &reply {
+                return Err(Error::Reply(String::from_utf8_lossy(text).into_owned()));
+            }
+            answer.frequency = number(&reply);
         }
         Ok(())
     }
 }
 
 /// A count; errors (the key has another type by now) count as nothing.
-fn number(reply: Option<Value>) -> u64 {
-    reply.filter(|reply| !reply.is_error()).and_then(|reply| reply.as_i64()).unwrap_or(0).max(0).unsigned_abs()
-}
-
-async fn memory(connection: &mut Connection, answers: &mut [Answer], samples: Option<i64>) -> Result<(), Error> {
-    let samples = samples.map(|samples| samples.to_string());
-    let requests = answers.iter().map(|answer| {
-        let mut words: Vec<&[u8]> = vec![b"MEMORY", b"USAGE", &answer.key];
-        if let Some(samples) = &samples {
-            words.extend([&b"SAMPLES"[..], samples.as_bytes()]);
-        }
-        words
-    });
-    let replies = each(connection, requests).await?;
-    for (answer, reply) in answers.iter_mut().zip(replies) {
-        answer.memory = number(Some(reply));
+fn number(reply: &Value) -> u64 {
+    match reply.is_error() {
+        true => 0,
+        false => reply.as_i64().unwrap_or(0).max(0).unsigned_abs(),
     }
-    Ok(())
-}
-
-async fn frequencies(connection: &mut Connection, answers: &mut [Answer]) -> Result<(), Error> {
-    let requests = answers.iter().map(|answer| vec![&b"OBJECT"[..], b"FREQ", &answer.key]);
-    let replies = each(connection, requests).await?;
-    for (answer, reply) in answers.iter_mut().zip(replies) {
-        // A key that has gone is null; an error is the server's refusal to tell of any key.
-        if let Value::Error(text) = &reply {
-            return Err(Error::Reply(String::from_utf8_lossy(text).into_owned()));
-        }
-        answer.frequency = number(Some(reply));
-    }
-    Ok(())
-}
-
-/// Sends the requests together and collects their replies.
-async fn each<'r>(
-    connection: &mut Connection,
-    requests: impl Iterator<Item = Vec<&'r [u8]>>,
-) -> Result<Vec<Value>, Error> {
-    let (mut bytes, mut count) = (Vec::new(), 0);
-    for words in requests {
-        encode(&mut bytes, &words);
-        count += 1;
-    }
-    connection.send_raw(&bytes).await?;
-    let mut replies = Vec::with_capacity(count);
-    while replies.len() < count {
-        match connection.receive().await? {
-            Value::Push(_) => {}
-            reply => replies.push(reply),
-        }
-    }
-    Ok(replies)
 }
 
 /// `part / whole`, and 0 of nothing.
