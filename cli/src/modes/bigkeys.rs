@@ -40,6 +40,9 @@ pub(crate) async fn run(mut session: Session, by_memory: bool, tty: bool) -> Exi
     }
 }
 
+/// How often a walk without a terminal shows that it goes on.
+const KEYS_PER_LINE: u64 = 1_000_000;
+
 async fn search(session: &mut Session, walk: &mut Walk, by_memory: bool, tty: bool) -> Result<(), Error> {
     let mut display = Display::new(tty);
     let mut seen: Vec<Seen> = Vec::new();
@@ -54,6 +57,9 @@ async fn search(session: &mut Session, walk: &mut Walk, by_memory: bool, tty: bo
             let kind = &walk.kinds.all[answer.kind];
             if let Some(found) = note(&mut seen[answer.kind], kind, &answer, by_memory) {
                 out.push_str(&format!("[{percent:05.2}%] {found}\n"));
+            }
+            if walk.progress.sampled.is_multiple_of(KEYS_PER_LINE) {
+                out.push_str(&format!("[{percent:05.2}%] Sampled {} keys so far\n", walk.progress.sampled));
             }
         }
         if display.is_on() {

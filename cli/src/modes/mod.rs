@@ -48,6 +48,11 @@ impl Scan {
         self
     }
 
+    /// Asks for another number of keys from now on.
+    pub(crate) fn set_count(&mut self, count: i64) {
+        self.count = count;
+    }
+
     /// Where the next batch begins.
     pub(crate) fn cursor(&self) -> &[u8] {
         &self.cursor
