@@ -6,6 +6,7 @@ use mlua::{Lua, Table, Value};
 use resp::Protocol;
 
 use crate::cache::sha1_hex;
+use crate::debugger::Session;
 use crate::error::{Raised, raise_table};
 use crate::functions::{BAD_NAME, NewFunction, is_name};
 use crate::host::{Host, LogLevel, Replication};
@@ -29,9 +30,23 @@ pub(crate) fn add<H: Host>(
     add_common(lua, &redis, shared)?;
     add_running(lua, &redis, shared)?;
     if engine == Engine::Scripts {
-        let none = lua.create_function(|_, _: Arguments| Ok(()))?;
-        redis.raw_set("debug", none)?;
-        redis.raw_set("breakpoint", lua.create_function(|_, _: Arguments| Ok(false))?)?;
+        let weak = Rc::downgrade(shared);
+        let debug = lua.create_function(move |_, args: Arguments| {
+            if let Some(shared) = weak.upgrade()
+                && let Some(session) = &mut *shared.debugger.borrow_mut()
+            {
+                session.say_values(args.into_iter());
+            }
+            Ok(())
+        })?;
+        redis.raw_set("debug", debug)?;
+        let weak = Rc::downgrade(shared);
+        let breakpoint = lua.create_function(move |_, _: Arguments| {
+            let Some(shared) = weak.upgrade() else { return Ok(false) };
+            let mut session = shared.debugger.borrow_mut();
+            Ok(session.as_mut().map(Session::ask_to_stop).is_some())
+        })?;
+        redis.raw_set("breakpoint", breakpoint)?;
         redis.raw_set("replicate_commands", lua.create_function(|_, _: Arguments| Ok(true))?)?;
     }
     let (front, _) = sandbox.locked.lock(lua, &redis, None)?;

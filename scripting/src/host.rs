@@ -4,6 +4,8 @@ use bitflags::bitflags;
 use resp::Protocol;
 use resp::writer::Writer;
 
+use crate::debugger::Input;
+
 /// Levels of `redis.log`.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum LogLevel {
@@ -77,5 +79,15 @@ pub trait Host: 'static {
     /// Called once before the script's reply is written, after its last command.
     fn before_reply(&mut self, out: &mut Writer<'_>) {
         let _ = out;
+    }
+
+    /// Lines of a debugging session, for the one who debugs.
+    fn debugger_says(&mut self, lines: &[Vec<u8>]) {
+        let _ = lines;
+    }
+
+    /// What the one who debugs says next; waits for it.
+    fn debugger_input(&mut self) -> Input {
+        Input::Gone
     }
 }

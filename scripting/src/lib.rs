@@ -23,6 +23,7 @@
 
 mod api;
 pub mod cache;
+pub mod debugger;
 pub mod error;
 pub mod functions;
 pub mod host;

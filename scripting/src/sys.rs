@@ -22,6 +22,7 @@ use resp::Protocol;
 use resp::writer::{Deferred, Writer};
 use smallvec::SmallVec;
 
+use crate::debugger::Frame;
 use crate::host::Host;
 use crate::vm::Shared;
 
@@ -202,6 +203,73 @@ unsafe extern "C-unwind" fn unpack(state: *mut lua_State) -> c_int {
     }
 }
 
+/// The functions that run, the innermost first, but for those that are not the script's.
+pub(crate) fn frames(lua: &Lua, source: &str, most: usize) -> mlua::Result<Vec<Frame>> {
+    let mut frames = Vec::new();
+    // SAFETY: `exec_raw` protects; nothing that is called here raises, and the strings of `ar` are copied at once.
+    unsafe {
+        lua.exec_raw::<()>((), |state| {
+            walk(state, source, |_, ar| {
+                let name = (!ar.name.is_null()).then(|| CStr::from_ptr(ar.name).to_string_lossy().into_owned());
+                frames.push(Frame { name, line: usize::try_from(ar.currentline).unwrap_or(0) });
+                frames.len() < most
+            });
+        })?;
+    }
+    Ok(frames)
+}
+
+/// Calls `f` with each function of the script that runs, the innermost first, as long as it wants more.
+///
+/// # Safety
+/// In a protected call. `f` raises nothing while it holds what has a destructor.
+unsafe fn walk(state: *mut lua_State, source: &str, mut f: impl FnMut(*mut lua_State, &mut ffi::lua_Debug) -> bool) {
+    // SAFETY: `ar` is filled by Lua before it is read.
+    unsafe {
+        let mut ar: ffi::lua_Debug = std::mem::zeroed();
+        let mut level = 0;
+        while ffi::lua_getstack(state, level, &mut ar) != 0 {
+            level += 1;
+            ffi::lua_getinfo(state, c"nSl".as_ptr(), &mut ar);
+            let of_script = !ar.source.is_null() && CStr::from_ptr(ar.source).to_bytes() == source.as_bytes();
+            if of_script && !f(state, &mut ar) {
+                break;
+            }
+        }
+    }
+}
+
+/// The local variables of the innermost function of the script, or (`name`) that variable where it is nearest: names and
+/// values in turn.
+pub(crate) fn locals(lua: &Lua, source: &str, name: Option<&[u8]>) -> mlua::Result<mlua::MultiValue> {
+    // SAFETY: `exec_raw` protects; what may raise here (room on the stack, strings) is called while nothing is held.
+    unsafe {
+        lua.exec_raw((), |state| {
+            walk(state, source, |state, ar| {
+                let before = ffi::lua_gettop(state);
+                let mut index = 1;
+                loop {
+                    ffi::luaL_checkstack(state, LEVEL_SLOTS, std::ptr::null());
+                    let found = ffi::lua_getlocal(state, ar, index);
+                    if found.is_null() {
+                        break;
+                    }
+                    index += 1;
+                    let local = CStr::from_ptr(found).to_bytes();
+                    // Names with a parenthesis are Lua's own.
+                    if local.starts_with(b"(") || name.is_some_and(|name| name != local) {
+                        ffi::lua_settop(state, -2);
+                        continue;
+                    }
+                    push_text(state, local);
+                    ffi::lua_insert(state, -2);
+                }
+                name.is_some() && ffi::lua_gettop(state) == before
+            });
+        })
+    }
+}
+
 /// Appends the bytes to Lua's stack as a string.
 ///
 /// # Safety
@@ -338,7 +406,14 @@ unsafe extern "C-unwind" fn command<H: Host>(state: *mut lua_State) -> c_int {
             let reply = &mut *shared.slots.reply.get();
             reply.clear();
             let protocol = shared.protocol.get();
-            let run = |argv: &[&[u8]]| shared.slots.with_host(|host| host.call(argv, protocol, reply));
+            let run = |argv: &[&[u8]]| {
+                let done = shared.slots.with_host(|host| host.call(argv, protocol, reply));
+                if let Some(session) = &mut *shared.debugger.borrow_mut() {
+                    session.say_command(argv);
+                    session.say_reply(reply);
+                }
+                done
+            };
             match with_words(state, run) {
                 Ok(Some(())) => None,
                 Ok(None) => Some(NO_HOST),

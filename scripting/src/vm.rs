@@ -3,10 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use mlua::debug::DebugEvent;
 use mlua::{Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, Value, VmState};
 use resp::Protocol;
 use resp::writer::Writer;
 
+use crate::debugger::{self, Input, Next, Options, Session, Wish};
 use crate::error::{Raised, ScriptError, message_of, place};
 use crate::functions::Registration;
 use crate::host::{Host, Verdict};
@@ -18,6 +20,9 @@ pub const MEMORY_BYTES_MAX: usize = 1 << 30;
 
 /// Instructions between two questions to the host whether a script may go on.
 const INTERVAL_INSTRUCTIONS: u32 = 100_000;
+
+/// Most processor time that code of the one who debugs may take, in seconds.
+const EVALUATION_SECONDS_MAX: f64 = 5.0;
 
 /// Scripts after which the collector is pushed on: left to itself it waits until twice as much is taken.
 const STEP_SCRIPTS: u32 = 50;
@@ -47,6 +52,8 @@ pub(crate) struct Shared<H> {
     stopped: Cell<Option<&'static str>>,
     /// What became of the script that failed last.
     failure: RefCell<Option<Failure>>,
+    /// The script that runs is debugged.
+    pub(crate) debugger: RefCell<Option<Session>>,
     /// The library that is being loaded.
     pub(crate) loading: RefCell<Option<Registration>>,
     pub(crate) random: Cell<u64>,
@@ -67,6 +74,9 @@ impl<H: Host> Shared<H> {
 
     /// Asks the host whether the script may go on.
     pub(crate) fn interval(&self) -> mlua::Result<()> {
+        if self.debugger.borrow().is_some() {
+            return self.interval_of_debugged();
+        }
         if self.stopped.get().is_none()
             && self.slots.has_host()
             && let Verdict::Stop(reason) = self.with_host(Host::interval)?
@@ -77,6 +87,18 @@ impl<H: Host> Shared<H> {
             Some(reason) => Err(Raised::Stop(reason).into_error()),
             None => Ok(()),
         }
+    }
+}
+
+impl<H: Host> Shared<H> {
+    /// A script that is debugged takes its time; code that the one who debugs runs does not.
+    fn interval_of_debugged(&self) -> mlua::Result<()> {
+        let now = self.with_host(Host::clock)?;
+        let late = match &*self.debugger.borrow() {
+            Some(session) => session.evaluating && now - session.since >= EVALUATION_SECONDS_MAX,
+            None => false,
+        };
+        if late { Err(crate::error::raise_plain("this takes too long")) } else { Ok(()) }
     }
 }
 
@@ -129,6 +151,7 @@ impl<H: Host> Vm<H> {
             protocol: Cell::default(),
             stopped: Cell::default(),
             failure: RefCell::default(),
+            debugger: RefCell::default(),
             loading: RefCell::default(),
             random: Cell::new(0x1234_ABCD_330E),
             seeded: Cell::new(false),
@@ -148,11 +171,7 @@ impl<H: Host> Vm<H> {
         let sandbox = sandbox::build(&lua, &on_error, deprecated)?;
         libs::add(&lua, &sandbox, &shared)?;
         let load_globals = api::add(&lua, &sandbox, &shared, engine)?;
-        let weak = Rc::downgrade(&shared);
-        lua.set_global_hook(HookTriggers::new().every_nth_instruction(INTERVAL_INSTRUCTIONS), move |_, _| {
-            weak.upgrade().map_or(Ok(()), |shared| shared.interval())?;
-            Ok(VmState::Continue)
-        })?;
+        set_hook(&lua, &shared, false)?;
         let scripts = lua.create_table()?;
         let entry = Entry::new(&lua, &shared, &sandbox.globals, &scripts, &on_error)?;
         // Twice: what the first round finalizes, the second one frees.
@@ -292,6 +311,38 @@ impl<H: Host> Vm<H> {
         self.run(script, name, keys, args, true, host, out)
     }
 
+    /// Runs a script as [`Vm::run_script`] does, while somebody debugs it: its host is told where it stops and asked how to
+    /// go on. `code` is what was compiled.
+    ///
+    /// # Errors
+    /// The reply; nothing is written.
+    #[expect(clippy::too_many_arguments, reason = "what a run needs")]
+    pub fn debug_script(
+        &self,
+        script: &Script,
+        code: &[u8],
+        options: Options,
+        name: &str,
+        keys: &[&[u8]],
+        args: &[&[u8]],
+        host: &mut H,
+        out: &mut Writer<'_>,
+    ) -> Result<bool, ScriptError> {
+        let mut session = Session::new(code, options);
+        session.since = host.clock();
+        self.shared.debugger.replace(Some(session));
+        let result = set_hook(&self.lua, &self.shared, true)
+            .map_err(ScriptError::from)
+            .and_then(|()| self.run(script, name, keys, args, true, host, out));
+        let hook = set_hook(&self.lua, &self.shared, false);
+        if let Some(mut session) = self.shared.debugger.take() {
+            session.say(END_OF_SESSION);
+            host.debugger_says(&session.take_log());
+        }
+        hook?;
+        result
+    }
+
     /// Runs a function of a library and writes its reply; see [`Vm::run_script`].
     ///
     /// # Errors
@@ -388,6 +439,126 @@ impl<H: Host> Vm<H> {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The line that ends a debugging session.
+pub const END_OF_SESSION: &str = "<endsession>";
+
+/// What a script is told whose debugger ends it, or is gone.
+const ABORTED: &str = "ERR script aborted for user request";
+const BAD_INPUT: &str = "ERR protocol error";
+
+/// Asks the host now and then whether the script may go on; with `lines`, the debugger at every line.
+fn set_hook<H: Host>(lua: &Lua, shared: &Rc<Shared<H>>, lines: bool) -> mlua::Result<()> {
+    let weak = Rc::downgrade(shared);
+    let triggers = HookTriggers { every_line: lines, ..HookTriggers::default() };
+    lua.set_global_hook(triggers.every_nth_instruction(INTERVAL_INSTRUCTIONS), move |lua, debug| {
+        if let Some(shared) = weak.upgrade() {
+            match debug.current_line().filter(|_| debug.event() == DebugEvent::Line) {
+                Some(line) => {
+                    if debug.source().source.as_deref() == Some(debugger::SOURCE) {
+                        shared.reach(lua, line)?;
+                    }
+                }
+                None => shared.interval()?,
+            }
+        }
+        Ok(VmState::Continue)
+    })
+}
+
+impl<H: Host> Shared<H> {
+    /// Runs `f` on the session of the script that is debugged.
+    fn session<R>(&self, f: impl FnOnce(&mut Session) -> R) -> mlua::Result<R> {
+        let mut session = self.debugger.borrow_mut();
+        session.as_mut().map(f).ok_or_else(|| crate::error::raise_plain("nobody debugs this script"))
+    }
+
+    /// A script that is debugged has come to a line: if it is to stop there, the one who debugs says how to go on.
+    fn reach(&self, lua: &Lua, line: usize) -> mlua::Result<()> {
+        let now = self.with_host(Host::clock)?;
+        if !self.session(|session| !session.evaluating && session.stops_at(line, now))? {
+            return Ok(());
+        }
+        let stop = |reason| {
+            self.stopped.set(Some(reason));
+            Err(Raised::Stop(reason).into_error())
+        };
+        loop {
+            let lines = self.session(Session::take_log)?;
+            self.with_host(|host| host.debugger_says(&lines))?;
+            let words = match self.with_host(Host::debugger_input)? {
+                Input::Command(words) => words,
+                Input::Malformed => return stop(BAD_INPUT),
+                Input::Gone => return stop(ABORTED),
+            };
+            let wish = self.session(|session| session.command(&words))?;
+            match wish {
+                Wish::Done(Next::Ask) => {}
+                Wish::Done(Next::Run) => break,
+                Wish::Done(Next::Abort) => return stop(ABORTED),
+                Wish::Locals => {
+                    let locals = pairs(crate::sys::locals(lua, debugger::SOURCE, None)?);
+                    self.session(|session| session.say_locals(&locals))?;
+                }
+                Wish::Variable(name) => self.show_variable(lua, &name)?,
+                Wish::Trace => {
+                    let frames = crate::sys::frames(lua, debugger::SOURCE, debugger::TRACE_DEPTH)?;
+                    self.session(|session| session.say_trace(&frames))?;
+                }
+                Wish::Eval(code) => self.evaluate(lua, &code)?,
+                Wish::Command(words) => {
+                    let argv: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+                    let mut reply = Vec::new();
+                    self.with_host(|host| host.call(&argv, self.protocol.get(), &mut reply))?;
+                    self.session(|session| {
+                        session.say_command(&argv);
+                        session.say_reply(&reply);
+                    })?;
+                }
+            }
+        }
+        let now = self.with_host(Host::clock)?;
+        self.session(|session| session.since = now)
+    }
+
+    fn show_variable(&self, lua: &Lua, name: &[u8]) -> mlua::Result<()> {
+        let mut found = pairs(crate::sys::locals(lua, debugger::SOURCE, Some(name))?).pop().map(|(_, value)| value);
+        if found.is_none() && matches!(name, b"KEYS" | b"ARGV") {
+            found = Some(lua.globals().get(lua.create_string(name)?)?);
+        }
+        self.session(|session| match found {
+            Some(value) => session.say_value("<value> ", &value),
+            None => session.say("No such variable."),
+        })
+    }
+
+    /// Runs code of the one who debugs, in a coroutine of its own: hooks are off in the one that stopped.
+    fn evaluate(&self, lua: &Lua, code: &[u8]) -> mlua::Result<()> {
+        let now = self.with_host(Host::clock)?;
+        self.session(|session| (session.evaluating, session.since) = (true, now))?;
+        let result = debugger::compile(lua, code)
+            .and_then(|function| lua.create_thread(function))
+            .and_then(|thread| thread.resume::<Value>(()));
+        self.session(|session| {
+            session.evaluating = false;
+            match &result {
+                Ok(value) => session.say_value("<retval> ", value),
+                Err(error) => session.say_error(error),
+            }
+        })
+    }
+}
+
+/// Names and values in turn, as pairs.
+fn pairs(values: MultiValue) -> Vec<(String, Value)> {
+    let mut pairs = Vec::with_capacity(values.len() / 2);
+    let mut values = values.into_iter();
+    while let (Some(name), Some(value)) = (values.next(), values.next()) {
+        let name = name.as_string().map(|name| name.to_string_lossy()).unwrap_or_default();
+        pairs.push((name, value));
+    }
+    pairs
 }
 
 /// The reply to a library whose top level runs too long.

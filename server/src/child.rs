@@ -229,6 +229,7 @@ impl Server {
 
     /// Takes the child's reports, and notices its end. Called by cron.
     pub fn check_child(&mut self) {
+        self.check_debugging_children();
         self.read_reports();
         let Some(child) = &self.child else { return };
         let status = match rustix::process::waitpid(Some(child.pid), WaitOptions::NOHANG) {

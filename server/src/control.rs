@@ -29,6 +29,12 @@ pub fn shutdown_is_off() {
     SHUTDOWN.store(false, Ordering::Relaxed);
 }
 
+/// Whether a signal has asked for the end.
+#[must_use]
+pub fn shutdown_is_asked() -> bool {
+    SHUTDOWN.load(Ordering::Relaxed)
+}
+
 /// Starts the thread; events arrive in the receiver, and the waker is woken for each.
 ///
 /// # Errors

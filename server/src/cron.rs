@@ -290,6 +290,7 @@ impl Server {
 
     /// Makes the end ready: saves what is to be saved. False when that failed and the server has to go on; the log says why.
     pub fn shut_down(&mut self, options: ShutdownOptions) -> bool {
+        self.stop_debugging_children();
         if self.saves_in_background() {
             tracing::warn!("There is a child saving an .rdb. Killing it!");
             self.stop_child();

@@ -6,9 +6,11 @@ use engine::ctx::{CmdResult, Outcome};
 use engine::error::CommandError;
 use scripting::cache::{Sha, sha1_hex};
 use scripting::shebang::{self, Flags as ScriptFlags};
+use scripting::vm::Script;
 
 use super::HostCommand;
 use crate::exec::{Call, HostFn};
+use crate::scripting::debugging::Mode;
 use crate::scripting::{Interpreter, Kind, Start, busy_error, script_error};
 use crate::server::Server;
 
@@ -111,7 +113,7 @@ pub(super) fn keys_and_args<'a>(
 }
 
 /// Refuses a script that does not say that it changes nothing, where nothing may be changed.
-pub(super) fn check_flags(flags: ScriptFlags, read_only: bool) -> Result<(), CommandError> {
+pub fn check_flags(flags: ScriptFlags, read_only: bool) -> Result<(), CommandError> {
     if read_only && !flags.intersects(ScriptFlags::NO_WRITES.union(ScriptFlags::COMPATIBLE)) {
         return Err(CommandError::Text("ERR Can not execute a script with write flag using *_ro command."));
     }
@@ -122,6 +124,9 @@ fn eval(call: &mut Call<'_>, args: &mut Args<'_>, read_only: bool) -> CmdResult 
     let body = args.next()?;
     let (keys, argv) = keys_and_args(args, CommandError::NotInteger)?;
     call.server.feed_monitors_with_script(call.client, call.command, args.argv());
+    if let Some(mode) = call.server.clients.running(call.client).script_debug {
+        return Server::debug_eval(call, mode, body, keys, argv, read_only);
+    }
     let sha = call.server.scripting.cache.sha_of(body);
     if call.server.scripting.cache.get(&sha).is_none() {
         add_script(call.server, sha, body, false)?;
@@ -130,6 +135,9 @@ fn eval(call: &mut Call<'_>, args: &mut Args<'_>, read_only: bool) -> CmdResult 
 }
 
 fn evalsha(call: &mut Call<'_>, args: &mut Args<'_>, read_only: bool) -> CmdResult {
+    if call.server.clients.running(call.client).script_debug.is_some() {
+        return Err(CommandError::Text("ERR Please use EVAL instead of EVALSHA for debugging"));
+    }
     let name = args.next()?;
     let (keys, argv) = keys_and_args(args, CommandError::NotInteger)?;
     call.server.feed_monitors_with_script(call.client, call.command, args.argv());
@@ -142,6 +150,21 @@ fn evalsha(call: &mut Call<'_>, args: &mut Args<'_>, read_only: bool) -> CmdResu
 fn sha_of(text: &[u8]) -> Option<Sha> {
     let sha: Sha = text.try_into().ok()?;
     Some(sha.map(|digit| digit.to_ascii_lowercase()))
+}
+
+/// The script of this text: its sum, what it may do, and the compiled script.
+///
+/// # Errors
+/// The reply, when it does not compile.
+pub fn script_of(server: &mut Server, body: &[u8]) -> Result<(Sha, ScriptFlags, Script), CommandError> {
+    let sha = server.scripting.cache.sha_of(body);
+    if server.scripting.cache.get(&sha).is_none() {
+        add_script(server, sha, body, false)?;
+    }
+    match server.scripting.cache.peek(&sha) {
+        Some(entry) => Ok((sha, entry.flags, entry.script.clone())),
+        None => Err(CommandError::Text("NOSCRIPT No matching script. Please use EVAL.")),
+    }
 }
 
 /// Compiles a script into the cache. `stays`: it stays until SCRIPT FLUSH.
@@ -298,14 +321,20 @@ const DEBUG: HostCommand = HostCommand {
     args: &[Arg::one_of("mode", &[Arg::word("yes", "YES"), Arg::word("sync", "SYNC"), Arg::word("no", "NO")])],
     run: HostFn(|call, args| {
         args.next()?;
-        if !args.keyword("NO") {
-            let known = args.keyword("YES") || args.keyword("SYNC");
-            return Err(CommandError::Text(if known {
-                "ERR The Lua debugger is not available"
-            } else {
-                "ERR Use SCRIPT DEBUG YES/SYNC/NO"
-            }));
+        let mode = if args.keyword("NO") {
+            None
+        } else if args.keyword("YES") {
+            Some(Mode::Forked)
+        } else if args.keyword("SYNC") {
+            Some(Mode::Sync)
+        } else {
+            return Err(CommandError::Text("ERR Use SCRIPT DEBUG YES/SYNC/NO"));
+        };
+        // What follows in the pipeline would be read as commands, not by the debugger.
+        if mode.is_some() && call.out.len() > 0 {
+            return Err(CommandError::Text("ERR SCRIPT DEBUG must be called outside a pipeline"));
         }
+        call.server.clients.running(call.client).script_debug = mode;
         call.out.ok();
         Ok(Outcome::Done)
     }),

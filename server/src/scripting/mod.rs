@@ -2,6 +2,7 @@
 //!
 //! While a script runs its interpreter is taken out of the server, so no script can start within a script.
 
+pub mod debugging;
 pub mod libraries;
 
 use engine::command::Flags;
@@ -10,6 +11,7 @@ use engine::error::CommandError;
 use resp::Protocol;
 use resp::writer::Writer;
 use scripting::cache::Cache;
+use scripting::debugger::Input;
 use scripting::error::ScriptError;
 use scripting::functions::Libraries;
 use scripting::host::{Host, LogLevel, Replication, Verdict};
@@ -108,6 +110,8 @@ pub struct Scripting {
     pub request: Queue,
     /// Names of commands that scripts called lately, each in the place that follows from it.
     recent_commands: [LastCommand; RECENT_COMMANDS],
+    /// Scripts that are debugged.
+    pub debugging: debugging::Debugging,
     /// What serves other clients meanwhile.
     pub inner_tick: Option<Box<crate::tick::Tick>>,
 }
@@ -402,6 +406,19 @@ impl Host for Server {
 
     fn error_replied(&mut self, text: &[u8]) {
         self.stats.count_error(text);
+    }
+
+    fn debugger_says(&mut self, lines: &[Vec<u8>]) {
+        if let Some(running) = &self.scripting.running {
+            self.say_lines(running.client, lines);
+        }
+    }
+
+    fn debugger_input(&mut self) -> Input {
+        match &self.scripting.running {
+            Some(running) => self.next_input(running.client),
+            None => Input::Gone,
+        }
     }
 }
 

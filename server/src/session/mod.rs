@@ -144,6 +144,8 @@ pub struct Client {
     pub paused: bool,
     /// A script of it runs: nothing is read from it meanwhile.
     pub in_script: bool,
+    /// Its scripts are debugged.
+    pub script_debug: Option<crate::scripting::debugging::Mode>,
     /// Subscriptions, if it ever had any.
     pub subscriptions: Option<Box<Subscriptions>>,
     /// Receives the MONITOR feed.
@@ -201,6 +203,7 @@ impl Client {
             unblocked: false,
             paused: false,
             in_script: false,
+            script_debug: None,
             subscriptions: None,
             monitor: false,
             no_evict: false,
