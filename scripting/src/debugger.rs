@@ -195,6 +195,11 @@ impl Session {
         self.say_some(text);
     }
 
+    /// Whether the script goes step by step: then its commands and their replies are shown.
+    pub(crate) fn steps(&self) -> bool {
+        self.step
+    }
+
     /// A command that the script, or the one who debugs, runs.
     pub(crate) fn say_command(&mut self, argv: &[&[u8]]) {
         self.say_some([b"<redis> ".as_slice(), &argv.join(&b' ')].concat());

@@ -408,7 +408,7 @@ unsafe extern "C-unwind" fn command<H: Host>(state: *mut lua_State) -> c_int {
             let protocol = shared.protocol.get();
             let run = |argv: &[&[u8]]| {
                 let done = shared.slots.with_host(|host| host.call(argv, protocol, reply));
-                if let Some(session) = &mut *shared.debugger.borrow_mut() {
+                if let Some(session) = shared.debugger.borrow_mut().as_mut().filter(|session| session.steps()) {
                     session.say_command(argv);
                     session.say_reply(reply);
                 }

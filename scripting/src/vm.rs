@@ -27,11 +27,12 @@ const EVALUATION_SECONDS_MAX: f64 = 5.0;
 /// Scripts after which the collector is pushed on: left to itself it waits until twice as much is taken.
 const STEP_SCRIPTS: u32 = 50;
 
-/// A state that takes less is left to the collector's own pace, in bytes.
-const STEP_FROM_BYTES: usize = 1 << 20;
+/// A state that has grown by less than this part, and by less than these bytes, since the collector's last round is left alone.
+const STEP_FROM: usize = 16;
+const STEP_FROM_BYTES: usize = 32 * 1024;
 
 /// How often it is pushed then.
-const STEPS: u32 = 25;
+const STEPS: u32 = 100;
 
 /// Which scripts a state is for.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -126,6 +127,8 @@ pub struct Vm<H: Host> {
     scripts: Table,
     free: Vec<i64>,
     last: i64,
+    /// Bytes that were left after the collector's last round.
+    settled_bytes: Cell<usize>,
     /// Scripts run or compiled since the collector was last pushed on.
     since_step: Cell<u32>,
 }
@@ -178,6 +181,7 @@ impl<H: Host> Vm<H> {
         lua.gc_collect()?;
         lua.gc_collect()?;
         Ok(Vm {
+            settled_bytes: Cell::new(lua.used_memory()),
             entry,
             run: sandbox.run,
             reset: sandbox.reset,
@@ -224,12 +228,14 @@ impl<H: Host> Vm<H> {
             return;
         }
         self.since_step.set(0);
-        if self.lua.used_memory() < STEP_FROM_BYTES {
+        let settled = self.settled_bytes.get();
+        if self.lua.used_memory() <= settled + (settled / STEP_FROM).max(STEP_FROM_BYTES) {
             return;
         }
         for _ in 0..STEPS {
             // What fails here will be tried again.
             if self.lua.gc_step().unwrap_or(true) {
+                self.settled_bytes.set(self.lua.used_memory());
                 break;
             }
         }

@@ -100,6 +100,8 @@ impl Server {
     /// Breaks the transactions of those who watch a key that was there, or is there now, in a database whose contents
     /// changed as a whole: it was emptied, or changed places with another.
     pub fn break_watches_in(&mut self, db: usize) {
+        // What has come from another database was last looked at some time ago.
+        self.engine.dbs[db].begin(self.clock.now());
         let dbs = &self.engine.dbs;
         let is_there = |key: &[u8]| dbs[db].contains(key) && !dbs[db].is_expired(key);
         for ((_, key), watchers) in self.watchers.iter().filter(|((watched, _), _)| *watched == db) {
