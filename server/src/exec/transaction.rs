@@ -120,7 +120,8 @@ impl Server {
     fn has_expired_watch(&mut self, id: ClientId) -> bool {
         let client = self.clients.running(id);
         let dbs = &self.engine.dbs;
-        client.watched.iter().any(|watched| !watched.expired && dbs[watched.db].is_expired(&watched.key))
+        // One that was not there cannot have expired: it came, already expired, with another database.
+        client.watched.iter().any(|watched| watched.exists && dbs[watched.db].is_expired(&watched.key))
     }
 }
 
