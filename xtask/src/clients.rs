@@ -1,6 +1,6 @@
 //! `cargo xtask clients`: what real clients and tools do with a server.
 //!
-//! Sessions of redis-py and ioredis, Django's cache and sessions, and redis-benchmark. The libraries are installed into
+//! Sessions of redis-py and ioredis, Django's cache and sessions, BullMQ's flows and Redlock's locks, and redis-benchmark. The libraries are installed into
 //! folders under `target/`, from the registries that the machine is set up for.
 
 use std::path::{Path, PathBuf};
@@ -14,12 +14,14 @@ use crate::process::capture;
 use crate::{Error, Verdict, fail};
 
 const USAGE: &str = "\
-cargo xtask clients [redis-py] [ioredis] [django] [benchmark] [--server PATH]
+cargo xtask clients [redis-py] [ioredis] [django] [bullmq] [benchmark] [--server PATH]
 
 Runs sessions of client libraries and redis-benchmark against our server (built in release, unless one is given).";
 
 /// ioredis with RESP3 needs Node 20; the one before it serves older ones.
 const IOREDIS: [&str; 2] = ["ioredis@6.0.0", "ioredis@5.8.2"];
+/// A job queue and a lock, both made of scripts.
+const BULLMQ: [&str; 3] = ["bullmq@6.7.0", "ioredis@5.8.2", "redlock@4.2.0"];
 /// Requests of each test of redis-benchmark.
 const REQUESTS: &str = "20000";
 
@@ -53,8 +55,13 @@ pub(crate) fn run(args: &[String]) -> Verdict {
 
 /// Runs the sessions that are named, or all, each on a server of its own.
 pub(crate) fn sessions(server: &Path, which: &[String]) -> Result<Score, Error> {
-    let all: [(&str, Session); 4] =
-        [("redis-py", redis_py), ("ioredis", ioredis), ("django", django), ("benchmark", benchmark)];
+    let all: [(&str, Session); 5] = [
+        ("redis-py", redis_py),
+        ("ioredis", ioredis),
+        ("django", django),
+        ("bullmq", bullmq),
+        ("benchmark", benchmark),
+    ];
     let mut score = Score::default();
     for (name, session) in all {
         if !which.is_empty() && !which.iter().any(|wanted| wanted == name) {
@@ -79,20 +86,30 @@ fn django(peer: &Peer) -> Result<Score, Error> {
 
 fn ioredis(peer: &Peer) -> Result<Score, Error> {
     let node = place::need("node", "nodejs npm")?;
-    let npm = place::need("npm", "nodejs npm")?;
     let (_, version, _) = capture(Command::new(&node).arg("--version"), Duration::from_secs(30))?;
     let major = version.trim_start_matches('v').split('.').next().and_then(|text| text.parse::<u32>().ok());
     let package = if major.is_some_and(|major| major >= 20) { IOREDIS[0] } else { IOREDIS[1] };
-    let home = place::scratch("clients/node")?;
-    installed(&home, package, || {
+    node_session(&node, "node", &[package], "ioredis_session.js", peer)
+}
+
+fn bullmq(peer: &Peer) -> Result<Score, Error> {
+    let node = place::need("node", "nodejs npm")?;
+    node_session(&node, "bullmq", &BULLMQ, "bullmq_session.js", peer)
+}
+
+/// Runs a session in Node, with these packages in a folder of their own.
+fn node_session(node: &Path, home: &str, packages: &[&str], session: &str, peer: &Peer) -> Result<Score, Error> {
+    let npm = place::need("npm", "nodejs npm")?;
+    let home = place::scratch("clients")?.join(home);
+    installed(&home, &packages.join(" "), || {
         std::fs::write(home.join("package.json"), "{\"private\": true}\n")?;
         let mut install = Command::new(&npm);
-        install.current_dir(&home).args(["install", "--silent", "--no-audit", "--no-fund", package]);
+        install.current_dir(&home).args(["install", "--silent", "--no-audit", "--no-fund"]).args(packages);
         quietly(&mut install)
     })?;
-    let mut session = Command::new(node);
-    session.env("NODE_PATH", home.join("node_modules"));
-    script(session.arg(folder().join("ioredis_session.js")).arg(peer.port.to_string()))
+    let mut command = Command::new(node);
+    command.env("NODE_PATH", home.join("node_modules"));
+    script(command.arg(folder().join(session)).arg(peer.port.to_string()))
 }
 
 fn folder() -> PathBuf {

@@ -331,7 +331,7 @@ const DEBUG: HostCommand = HostCommand {
             return Err(CommandError::Text("ERR Use SCRIPT DEBUG YES/SYNC/NO"));
         };
         // What follows in the pipeline would be read as commands, not by the debugger.
-        if mode.is_some() && call.out.len() > 0 {
+        if mode.is_some() && !call.out.is_empty() {
             return Err(CommandError::Text("ERR SCRIPT DEBUG must be called outside a pipeline"));
         }
         call.server.clients.running(call.client).script_debug = mode;
