@@ -127,13 +127,13 @@ impl Server {
         {
             return Gate::Reject(Rejection::Subscribed(entry.full_name.clone()));
         }
+        if self.loading.is_some() && !flags.contains(Flags::LOADING) {
+            return Gate::Reject(Rejection::Error(LOADING));
+        }
         if let Some(busy) = self.scripting.busy()
             && !flags.contains(Flags::ALLOW_BUSY)
         {
             return Gate::Reject(Rejection::NotNow(crate::scripting::busy_error(busy.kind)));
-        }
-        if self.loading.is_some() && !flags.contains(Flags::LOADING) {
-            return Gate::Reject(Rejection::Error(LOADING));
         }
         if is_full {
             let grows = flags.contains(Flags::DENYOOM)

@@ -443,13 +443,16 @@ impl Server {
                 String::from_utf8_lossy(&running.name)
             );
         }
-        // What loads a file looks after the clients itself.
+        // The script's own state is put aside: what the others run must not disturb it, nor move its time.
+        let now = self.clock.now();
         if self.loading.is_some() {
+            // As between the commands of the file.
+            self.serve_others();
+            self.clock.restore(now);
             return;
         }
         let mut tick = self.scripting.inner_tick.take().unwrap_or_default();
-        // The script's own state is put aside: what the others run must not disturb it, nor move its time.
-        let (now, query) = (self.clock.now(), self.running_query);
+        let query = self.running_query;
         let pending_push = std::mem::take(&mut self.pending_push);
         let failed = std::mem::take(&mut self.reply_failed);
         if let Err(error) = tick.turn_inside(self) {
