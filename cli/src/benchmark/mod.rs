@@ -3,6 +3,7 @@
 //! `options` reads the command line, `workload` says what is sent, `worker` sends it and takes the time (one thread per
 //! worker, an epoll set each), `replies` counts what comes back, `report` prints.
 
+mod cluster;
 mod options;
 mod replies;
 mod report;
@@ -11,18 +12,18 @@ mod workload;
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use resp::Value;
-use socket2::{SockAddr, Socket};
+use socket2::Socket;
 
 use crate::args::{Family, Stop};
 use crate::benchmark::options::{Format, Options};
 use crate::benchmark::report::Results;
-use crate::benchmark::worker::{Job, Worker};
+use crate::benchmark::worker::{Job, Node, Worker};
 use crate::benchmark::workload::{Template, Workload};
 use crate::connection::{Connection, Error, encode, io_text};
 use crate::random::Random;
@@ -65,16 +66,20 @@ pub fn main() -> ExitCode {
 
 /// A server that can be reached.
 struct Target {
-    address: SockAddr,
-    /// CONFIG GET save and appendonly.
-    config: Option<(String, String)>,
+    nodes: Vec<Node>,
+    /// CONFIG GET save and appendonly, of each server.
+    configs: Vec<Option<(String, String)>>,
     /// What each connection begins with, and the replies to it.
     greeting: Vec<u8>,
     greeting_replies: u64,
 }
 
 fn run(mut options: Options) -> Result<(), String> {
-    let target = reach(&options)?;
+    let target = if options.cluster { cluster::reach(&options)? } else { reach(&options)? };
+    if options.cluster {
+        // A thread for each node, unless told otherwise.
+        options.threads.get_or_insert(target.nodes.len());
+    }
     if options.idle {
         return idle(&options, &target);
     }
@@ -124,7 +129,7 @@ fn workloads(options: &mut Options, random: &mut Random) -> Result<Vec<Workload>
         options.command.push(bytes);
     }
     if options.command.is_empty() {
-        return Ok(workload::standard(options.tests.as_deref(), options.keyspace, &data));
+        return Ok(workload::standard(options.tests.as_deref(), options.keyspace, &data, options.cluster));
     }
     let words = if options.stdin { &options.command[..options.command.len() - 1] } else { &options.command[..] };
     let title: Vec<_> = words.iter().map(|word| String::from_utf8_lossy(word)).collect();
@@ -140,28 +145,47 @@ fn reach(options: &Options) -> Result<Target, String> {
     let config = runtime.block_on(async {
         let mut connection =
             Connection::open(&options.endpoint, Family::Any, None).await.map_err(|error| cannot(&error))?;
-        let failed = |error: Error| format!("Node {name} replied with error:\n{error}");
-        for words in greeting(options) {
-            if let Value::Error(text) = connection.ask(&words).await.map_err(failed)? {
-                return Err(failed(Error::Reply(String::from_utf8_lossy(&text).into_owned())));
-            }
-        }
-        let mut settings = Vec::new();
-        for parameter in ["save", "appendonly"] {
-            let reply = connection.ask(&["CONFIG", "GET", parameter]).await.map_err(failed)?;
-            let value = reply.into_vec().ok().and_then(|items| items.into_iter().nth(1));
-            settings.extend(value.as_ref().and_then(Value::as_str).map(str::to_owned));
-        }
-        Ok(<[String; 2]>::try_from(settings).ok().map(|[save, appendonly]| (save, appendonly)))
+        greet(&mut connection, options, &name).await?;
+        settings(&mut connection, &name).await
     })?;
     if config.is_none() {
         eprintln!("WARNING: Could not fetch server CONFIG");
     }
-    let words = greeting(options);
-    let mut greeting = Vec::new();
-    words.iter().for_each(|words| encode(&mut greeting, words));
     let address = worker::address(&options.endpoint).map_err(|error| cannot(&error))?;
-    Ok(Target { address, config, greeting, greeting_replies: words.len() as u64 })
+    let node = Node { address, name: String::new(), tags: Vec::new() };
+    Ok(Target::new(vec![node], vec![config], options))
+}
+
+impl Target {
+    fn new(nodes: Vec<Node>, configs: Vec<Option<(String, String)>>, options: &Options) -> Target {
+        let words = greeting(options);
+        let mut greeting = Vec::new();
+        words.iter().for_each(|words| encode(&mut greeting, words));
+        Target { nodes, configs, greeting, greeting_replies: words.len() as u64 }
+    }
+}
+
+/// What every connection begins with, and whether it is accepted.
+async fn greet(connection: &mut Connection, options: &Options, name: &str) -> Result<(), String> {
+    let failed = |error: Error| format!("Node {name} replied with error:\n{error}");
+    for words in greeting(options) {
+        if let Value::Error(text) = connection.ask(&words).await.map_err(failed)? {
+            return Err(failed(Error::Reply(String::from_utf8_lossy(&text).into_owned())));
+        }
+    }
+    Ok(())
+}
+
+/// CONFIG GET save and appendonly; `None` when the server does not tell.
+async fn settings(connection: &mut Connection, name: &str) -> Result<Option<(String, String)>, String> {
+    let mut settings = Vec::new();
+    for parameter in ["save", "appendonly"] {
+        let reply = connection.ask(&["CONFIG", "GET", parameter]).await;
+        let reply = reply.map_err(|error| format!("Node {name} replied with error:\n{error}"))?;
+        let value = reply.into_vec().ok().and_then(|items| items.into_iter().nth(1));
+        settings.extend(value.as_ref().and_then(Value::as_str).map(str::to_owned));
+    }
+    Ok(<[String; 2]>::try_from(settings).ok().map(|[save, appendonly]| (save, appendonly)))
 }
 
 /// The commands that every connection begins with.
@@ -190,7 +214,7 @@ fn greeting(options: &Options) -> Vec<Vec<Vec<u8>>> {
 fn idle(options: &Options, target: &Target) -> Result<(), String> {
     println!("Creating {} idle connections and waiting forever (Ctrl+C when done)", options.clients);
     let sockets: Vec<Socket> = (0..options.clients)
-        .map(|_| worker::connect(&target.address))
+        .map(|index| worker::connect(&target.nodes[index % target.nodes.len()].address))
         .collect::<io::Result<_>>()
         .map_err(|error| format!("Could not connect to Redis at {}: {}", options.endpoint.name(), io_text(&error)))?;
     let mut buffer = [0; 4096];
@@ -258,7 +282,7 @@ fn test(options: &Options, target: &Target, workload: &Workload, random: &mut Ra
     let begun = Instant::now();
     let job = Job {
         workload,
-        address: &target.address,
+        nodes: &target.nodes,
         greeting: &target.greeting,
         greeting_replies: target.greeting_replies,
         pipeline: options.pipeline,
@@ -274,24 +298,30 @@ fn test(options: &Options, target: &Target, workload: &Workload, random: &mut Ra
     let on = matches!(options.format, Format::Full | Format::Quiet);
     let mut running = Running { title: &workload.title, on, begun, printed: 0, before: (begun, 0, 0) };
     let main = thread::current();
-    let latencies = thread::scope(|scope| {
+    let running_threads = AtomicUsize::new(threads);
+    let (elapsed, latencies) = thread::scope(|scope| {
         let mut workers = Vec::new();
+        let mut first = 0;
         for index in 0..threads {
-            let (job, main, seed) = (&job, main.clone(), random.next());
+            let (job, main, seed, running_threads) = (&job, main.clone(), random.next(), &running_threads);
             let clients = options.clients / threads + usize::from(index < options.clients % threads);
+            let number = first;
+            first += clients;
             workers.push(scope.spawn(move || {
-                let result = Worker::new(job, clients, Random::new(Some(seed)))
+                let result = Worker::new(job, number, clients, Random::new(Some(seed)))
                     .map_err(|error| io_text(&error))
                     .and_then(Worker::run);
                 if result.is_err() {
                     job.stop.store(true, Ordering::Relaxed);
                 }
+                // The thread itself ends later than its work.
+                running_threads.fetch_sub(1, Ordering::Release);
                 main.unpark();
                 result
             }));
         }
         let mut next = begun + REFRESH;
-        while !workers.iter().all(thread::ScopedJoinHandle::is_finished) {
+        while running_threads.load(Ordering::Acquire) > 0 {
             let now = Instant::now();
             if now >= next {
                 running.show(&job);
@@ -299,17 +329,17 @@ fn test(options: &Options, target: &Target, workload: &Workload, random: &mut Ra
             }
             thread::park_timeout(next.saturating_duration_since(now).min(REFRESH));
         }
+        let elapsed = begun.elapsed();
         let mut all = worker::histogram();
         for worker in workers {
             let one: Histogram<u64> = worker.join().map_err(|_| "a thread failed".to_owned())??;
             all.add(one).map_err(|error| error.to_string())?;
         }
-        Ok::<_, String>(all)
+        Ok::<_, String>((elapsed, all))
     })
     .map_err(|text| format!("Error {text}"))?;
-    let elapsed = begun.elapsed();
     running.clear();
-    let results = Results { title: &workload.title, elapsed, latencies: &latencies, server: target.config.as_ref() };
+    let results = Results { title: &workload.title, elapsed, latencies: &latencies, servers: &target.configs };
     write(&results.text(options));
     if options.format == Format::Full {
         write("\n");

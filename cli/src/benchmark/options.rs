@@ -27,6 +27,8 @@ pub(crate) struct Options {
     pub(crate) db: i64,
     pub(crate) resp3: bool,
     pub(crate) tracking: bool,
+    /// The server is a node of a cluster: load all its masters.
+    pub(crate) cluster: bool,
     pub(crate) clients: usize,
     pub(crate) requests: u64,
     /// Bytes of a value.
@@ -63,6 +65,7 @@ impl Default for Options {
             db: 0,
             resp3: false,
             tracking: false,
+            cluster: false,
             clients: 50,
             requests: 100_000,
             data_size: 3,
@@ -130,6 +133,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
             b"--csv" => options.format = Format::Csv,
             b"--json" => options.format = Format::Json,
             b"--enable-tracking" => options.tracking = true,
+            b"--cluster" => options.cluster = true,
             name => {
                 let name = String::from_utf8_lossy(name).into_owned();
                 let invalid = || Stop::Error(format!("Invalid option \"{name}\" or option argument missing"));

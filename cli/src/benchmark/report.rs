@@ -13,8 +13,8 @@ pub(crate) struct Results<'a> {
     pub(crate) elapsed: Duration,
     /// In microseconds; one per request.
     pub(crate) latencies: &'a Histogram<u64>,
-    /// CONFIG of the server: `save` and `appendonly`. `None` when it does not tell.
-    pub(crate) server: Option<&'a (String, String)>,
+    /// CONFIG of each server: `save` and `appendonly`. `None` when it does not tell.
+    pub(crate) servers: &'a [Option<(String, String)>],
 }
 
 /// Steps of the cumulative distribution up to [`FINE_UP_TO`], in microseconds.
@@ -110,7 +110,16 @@ impl Results<'_> {
             options.data_size,
             u8::from(options.keep_alive),
         );
-        if let Some((save, appendonly)) = self.server {
+        if options.cluster {
+            out.push_str(&format!("  cluster mode: yes ({} masters)\n", self.servers.len()));
+            for (index, server) in self.servers.iter().enumerate() {
+                let (save, appendonly) = server.as_ref().map_or(("", ""), |(save, appendonly)| (save, appendonly));
+                let save = if save.is_empty() { "NONE" } else { save };
+                out.push_str(&format!(
+                    "  node [{index}] configuration:\n    save: {save}\n    appendonly: {appendonly}\n"
+                ));
+            }
+        } else if let [Some((save, appendonly))] = self.servers {
             out.push_str(&format!(
                 "  host configuration \"save\": {save}\n  host configuration \"appendonly\": {appendonly}\n"
             ));
@@ -184,9 +193,9 @@ mod tests {
         for (micros, count) in [(47, 5), (120, 90), (450, 4), (2500, 1)] {
             latencies.record_n(micros, count).unwrap();
         }
-        let server = (String::new(), "no".to_owned());
+        let server = [Some((String::new(), "no".to_owned()))];
         let elapsed = Duration::from_millis(500);
-        let results = Results { title: "SE\"T", elapsed, latencies: &latencies, server: Some(&server) };
+        let results = Results { title: "SE\"T", elapsed, latencies: &latencies, servers: &server };
         results.text(&Options { format, ..Options::default() })
     }
 
@@ -222,7 +231,7 @@ mod tests {
     #[test]
     fn nothing_measured() {
         let latencies = histogram();
-        let results = Results { title: "T", elapsed: Duration::ZERO, latencies: &latencies, server: None };
+        let results = Results { title: "T", elapsed: Duration::ZERO, latencies: &latencies, servers: &[None] };
         for format in [Format::Full, Format::Quiet, Format::Csv, Format::Json] {
             let text = results.text(&Options { format, ..Options::default() });
             assert!(!text.contains("NaN"), "{text}");

@@ -18,7 +18,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::args::Endpoint;
 use crate::benchmark::replies::ReplyCounter;
-use crate::benchmark::workload::{Batch, Workload};
+use crate::benchmark::workload::{Batch, TAG_SIZE, Workload};
 use crate::connection::io_text;
 use crate::random::Random;
 
@@ -43,11 +43,21 @@ pub(crate) fn histogram() -> Histogram<u64> {
     bounds.expect("the bounds are constants that the histogram accepts")
 }
 
+/// A server that is put under load.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) address: SockAddr,
+    /// What error messages call it; empty outside of clusters.
+    pub(crate) name: String,
+    /// Tags whose slots the node has.
+    pub(crate) tags: Vec<[u8; TAG_SIZE]>,
+}
+
 /// What the threads of one test share.
 #[derive(Debug)]
 pub(crate) struct Job<'a> {
     pub(crate) workload: &'a Workload,
-    pub(crate) address: &'a SockAddr,
+    pub(crate) nodes: &'a [Node],
     /// What a new connection sends first.
     pub(crate) greeting: &'a [u8],
     /// Replies to the greeting.
@@ -114,6 +124,8 @@ enum State {
 }
 
 struct Client {
+    /// Index of the server.
+    node: usize,
     socket: Socket,
     state: State,
     batch: Batch,
@@ -144,7 +156,8 @@ pub(crate) struct Worker<'a> {
 
 impl<'a> Worker<'a> {
     /// Opens the connections.
-    pub(crate) fn new(job: &'a Job<'a>, clients: usize, random: Random) -> io::Result<Worker<'a>> {
+    /// Of all threads' clients those of this one begin with number `first`.
+    pub(crate) fn new(job: &'a Job<'a>, first: usize, clients: usize, random: Random) -> io::Result<Worker<'a>> {
         let mut worker = Worker {
             job,
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
@@ -157,10 +170,16 @@ impl<'a> Worker<'a> {
             buffer: vec![0; READ_SIZE],
         };
         for index in 0..clients {
+            let number = first + index;
+            let node = number % job.nodes.len();
+            let tags = &job.nodes[node].tags;
+            // The same for each test, so that what one has filled is there for the next.
+            let tag = tags.get((number / job.nodes.len()) % tags.len().max(1)).copied();
             let client = Client {
-                socket: connect(job.address)?,
+                node,
+                socket: connect(&job.nodes[node].address)?,
                 state: State::Connecting,
-                batch: job.workload.batch(job.pipeline),
+                batch: job.workload.batch(job.pipeline, tag),
                 sent: 0,
                 start: Instant::now(),
                 replies: ReplyCounter::default(),
@@ -321,7 +340,10 @@ impl<'a> Worker<'a> {
         };
         let complete = client.replies.feed(&self.buffer[..count]).map_err(|error| error.to_string())?;
         if let Some(text) = client.replies.take_error() {
-            return Err(format!("from server: {text}"));
+            return Err(match self.job.nodes[client.node].name.as_str() {
+                "" => format!("from server: {text}"),
+                name => format!("from server {name}: {text}"),
+            });
         }
         if complete == 0 {
             return Ok(());
@@ -352,7 +374,8 @@ impl<'a> Worker<'a> {
         if self.job.issued.load(Ordering::Relaxed) >= self.job.requests {
             return self.next(index);
         }
-        let socket = connect(self.job.address).map_err(|error| io_text(&error))?;
+        let address = &self.job.nodes[self.clients[index].node].address;
+        let socket = connect(address).map_err(|error| io_text(&error))?;
         self.register(&socket, index).map_err(|error| io_text(&error))?;
         let client = &mut self.clients[index];
         // Closing the old one takes it out of the epoll set.

@@ -6,6 +6,12 @@ use crate::random::Random;
 /// Replaced by a random number of as many digits.
 const PLACEHOLDER: &[u8] = b"__rand_int__";
 
+/// In cluster mode, what the braces hold is replaced by a tag of the node that the request goes to.
+const TAG: &[u8] = b"{tag}";
+
+/// Characters of a tag.
+pub(crate) const TAG_SIZE: usize = TAG.len() - 2;
+
 /// In a mix, replaced by a payload of `-d` bytes.
 const PAYLOAD: &[u8] = b"__data__";
 
@@ -15,6 +21,8 @@ pub(crate) struct Template {
     bytes: Vec<u8>,
     /// Where the random numbers go.
     places: Vec<usize>,
+    /// Where the tags go.
+    tags: Vec<usize>,
 }
 
 impl Template {
@@ -30,7 +38,15 @@ impl Template {
             true => memchr::memmem::find_iter(&bytes, PLACEHOLDER).collect(),
             false => Vec::new(),
         };
-        Template { bytes, places }
+        let tags = memchr::memmem::find_iter(&bytes, TAG).map(|at| at + 1).collect();
+        Template { bytes, places, tags }
+    }
+
+    /// Writes the tag into its places of one request.
+    fn put_tag(&self, request: &mut [u8], tag: Option<[u8; TAG_SIZE]>) {
+        if let Some(tag) = tag {
+            self.tags.iter().for_each(|&at| request[at..at + TAG_SIZE].copy_from_slice(&tag));
+        }
     }
 }
 
@@ -69,11 +85,13 @@ impl Workload {
         (!templates.is_empty()).then(|| Workload { title: "MIX".to_owned(), templates, keyspace })
     }
 
-    /// A buffer for batches of up to `pipeline` requests.
-    pub(crate) fn batch(&self, pipeline: usize) -> Batch {
-        let mut batch = Batch { bytes: Vec::new(), length: 0 };
+    /// A buffer for batches of up to `pipeline` requests, with this tag in the places for tags.
+    pub(crate) fn batch(&self, pipeline: usize, tag: Option<[u8; TAG_SIZE]>) -> Batch {
+        let mut batch = Batch { bytes: Vec::new(), length: 0, tag };
         if let [(_, only)] = self.templates.as_slice() {
-            batch.bytes = only.bytes.repeat(pipeline);
+            let mut bytes = only.bytes.clone();
+            only.put_tag(&mut bytes, tag);
+            batch.bytes = bytes.repeat(pipeline);
         }
         batch
     }
@@ -99,6 +117,7 @@ impl Workload {
             let template = &self.templates[chosen].1;
             let start = batch.bytes.len();
             batch.bytes.extend_from_slice(&template.bytes);
+            template.put_tag(&mut batch.bytes[start..], batch.tag);
             for place in &template.places {
                 let place = start + place;
                 digits(&mut batch.bytes[place..place + PLACEHOLDER.len()], random.below(self.keyspace));
@@ -113,6 +132,7 @@ impl Workload {
 pub(crate) struct Batch {
     bytes: Vec<u8>,
     length: usize,
+    tag: Option<[u8; TAG_SIZE]>,
 }
 
 impl Batch {
@@ -167,8 +187,8 @@ const TESTS: &[Test] = &[
 /// Keys of the MSET test.
 const MSET_KEYS: usize = 10;
 
-/// The tests of the standard list that `chosen` names; all when it names none.
-pub(crate) fn standard(chosen: Option<&[String]>, keyspace: Option<u64>, data: &[u8]) -> Vec<Workload> {
+/// The tests of the standard list that `chosen` names; all when it names none. `tagged`: their keys have tags.
+pub(crate) fn standard(chosen: Option<&[String]>, keyspace: Option<u64>, data: &[u8], tagged: bool) -> Vec<Workload> {
     let wanted = |test: &Test| match chosen {
         None => true,
         Some(chosen) => test.names.iter().any(|name| chosen.iter().any(|chosen| chosen == name)),
@@ -177,17 +197,19 @@ pub(crate) fn standard(chosen: Option<&[String]>, keyspace: Option<u64>, data: &
         let random = keyspace.is_some();
         let template = match test.title {
             "PING_INLINE" => Template::raw(b"PING\r\n".to_vec(), false),
-            _ => Template::new(&words(test.command, random, data), random),
+            _ => Template::new(&words(test.command, random, data, tagged), random),
         };
         Workload::one(test.title, template, keyspace.unwrap_or(0))
     };
     TESTS.iter().filter(|test| wanted(test)).map(workload).collect()
 }
 
-fn words(command: &str, random: bool, data: &[u8]) -> Vec<Vec<u8>> {
+fn words(command: &str, random: bool, data: &[u8], tagged: bool) -> Vec<Vec<u8>> {
     let mut words: Vec<Vec<u8>> = command
         .split(' ')
-        .map(|word| match word {
+        .enumerate()
+        .map(|(at, word)| match word {
+            key if at == 1 && tagged => tag(key).into_bytes(),
             "DATA" => data.to_vec(),
             "RANDOM" if random => PLACEHOLDER.to_vec(),
             "RANDOM" => b"0".to_vec(),
@@ -195,9 +217,18 @@ fn words(command: &str, random: bool, data: &[u8]) -> Vec<Vec<u8>> {
         })
         .collect();
     if command == "MSET" {
-        (0..MSET_KEYS).for_each(|_| words.extend([b"key:__rand_int__".to_vec(), data.to_vec()]));
+        let key = if tagged { tag("key:__rand_int__") } else { "key:__rand_int__".to_owned() };
+        (0..MSET_KEYS).for_each(|_| words.extend([key.clone().into_bytes(), data.to_vec()]));
     }
     words
+}
+
+/// `key:{tag}:__rand_int__`, `mylist:{tag}`
+fn tag(key: &str) -> String {
+    match key.split_once(':') {
+        Some((name, rest)) => format!("{name}:{{tag}}:{rest}"),
+        None => format!("{key}:{{tag}}"),
+    }
 }
 
 /// `9:GET key:__rand_int__`: one command of a mix with its weight.
@@ -220,21 +251,21 @@ mod tests {
 
     fn sent(workload: &Workload, count: usize) -> String {
         let mut random = Random::new(Some(3));
-        let mut batch = workload.batch(count);
+        let mut batch = workload.batch(count, None);
         workload.fill(&mut batch, count, &mut random);
         String::from_utf8(batch.bytes().to_vec()).unwrap()
     }
 
     #[test]
     fn random_numbers_stay_below_the_keyspace() {
-        let [set] = &standard(Some(&["set".into()]), Some(50), b"xyz")[..] else { panic!() };
+        let [set] = &standard(Some(&["set".into()]), Some(50), b"xyz", false)[..] else { panic!() };
         let text = sent(set, 1000);
         let mut numbers: Vec<u64> = text.split("key:").skip(1).map(|rest| rest[..12].parse().unwrap()).collect();
         assert_eq!(numbers.len(), 1000);
         numbers.sort_unstable();
         numbers.dedup();
         assert_eq!((numbers.len(), numbers[49]), (50, 49));
-        let [set] = &standard(Some(&["set".into()]), None, b"xyz")[..] else { panic!() };
+        let [set] = &standard(Some(&["set".into()]), None, b"xyz", false)[..] else { panic!() };
         assert_eq!(sent(set, 1), "*3\r\n$3\r\nSET\r\n$16\r\nkey:__rand_int__\r\n$3\r\nxyz\r\n");
     }
 
@@ -242,7 +273,7 @@ mod tests {
     fn tests_by_name() {
         let titles = |names: &[&str]| {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-            standard(Some(&names), None, b"x").into_iter().map(|test| test.title).collect::<Vec<_>>()
+            standard(Some(&names), None, b"x", false).into_iter().map(|test| test.title).collect::<Vec<_>>()
         };
         assert_eq!(titles(&["ping"]), ["PING_INLINE", "PING_MBULK"]);
         assert_eq!(
@@ -250,9 +281,24 @@ mod tests {
             ["GET", "LPUSH (needed to benchmark LRANGE)", "LRANGE_300 (first 300 elements)"]
         );
         assert_eq!(titles(&["nosuch"]), Vec::<String>::new());
-        assert_eq!(standard(None, None, b"x").len(), 21);
-        let [mset] = &standard(Some(&["mset".into()]), None, b"x")[..] else { panic!() };
+        assert_eq!(standard(None, None, b"x", false).len(), 21);
+        let [mset] = &standard(Some(&["mset".into()]), None, b"x", false)[..] else { panic!() };
         assert!(sent(mset, 1).starts_with("*21\r\n$4\r\nMSET\r\n"));
+    }
+
+    #[test]
+    fn tags() {
+        let [mset] = &standard(Some(&["mset".into()]), None, b"x", true)[..] else { panic!() };
+        let mut batch = mset.batch(2, Some(*b"0aZ"));
+        mset.fill(&mut batch, 2, &mut Random::new(Some(1)));
+        assert_eq!(String::from_utf8_lossy(batch.bytes()).matches("key:{0aZ}:__rand_int__").count(), 20);
+        let mix =
+            Workload::mix(vec![part(b"1:GET a{tag}b", false, b"").unwrap(), part(b"1:PING", false, b"").unwrap()], 1);
+        let mix = mix.unwrap();
+        let mut batch = mix.batch(50, Some(*b"xyz"));
+        mix.fill(&mut batch, 50, &mut Random::new(Some(1)));
+        let text = String::from_utf8_lossy(batch.bytes()).into_owned();
+        assert!(text.contains("a{xyz}b") && !text.contains("{tag}"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod create;
 mod fix;
 mod import;
 mod membership;
-mod node;
+pub(crate) mod node;
 pub(crate) mod options;
 mod plan;
 mod reshard;
@@ -28,6 +28,7 @@ use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
 
 use crate::args::{Options, Output};
+pub(crate) use crate::cluster::import::slot_of;
 use crate::cluster::node::{Address, Description, Node, Said};
 use crate::cluster::options::ClusterOptions;
 use crate::print::{self, Style};

@@ -209,6 +209,11 @@ impl Node {
         answer(&self.about.address, self.connection.ask(words).await)
     }
 
+    /// Says an error, gives anything else.
+    pub(crate) fn judge(&self, reply: Result<Value, Error>) -> Result<Value, Said> {
+        answer(&self.about.address, reply)
+    }
+
     /// CLUSTER NODES: takes over what the node says of itself, gives what it says of the others.
     pub(crate) async fn nodes(&mut self) -> Result<Vec<Description>, Said> {
         let reply = text(&self.ask(&["CLUSTER", "NODES"]).await?);

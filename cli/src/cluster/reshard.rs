@@ -47,7 +47,7 @@ impl Manager {
         // First whom it belongs to, so that there is always somebody who serves it.
         let others = self.masters().into_iter().filter(|index| *index != from && *index != to);
         for index in [to, from].into_iter().chain(others) {
-            self.nodes[index].set_slot(slot, &["NODE", &to_id]).await?;
+            self.assign(index, slot, &to_id).await?;
         }
         self.nodes[from].about.slots.retain(|own| *own != slot);
         let slots = &mut self.nodes[to].about.slots;
@@ -55,6 +55,17 @@ impl Manager {
             slots.insert(at, slot);
         }
         Ok(())
+    }
+
+    /// Tells a node who has a slot now. A master that has given its last slot away may have become a replica, which is told
+    /// by its own master.
+    async fn assign(&mut self, index: usize, slot: u16, owner: &str) -> Result<(), Said> {
+        let slot = slot.to_string();
+        let reply = self.nodes[index].raw(&["CLUSTER", "SETSLOT", &slot, "NODE", owner]).await;
+        match &reply {
+            Ok(Value::Error(text)) if text.starts_with(b"ERR Please use SETSLOT only with masters") => Ok(()),
+            _ => self.nodes[index].judge(reply).map(drop),
+        }
     }
 
     async fn move_keys(&mut self, slot: u16, from: usize, to: usize, how: Move) -> Result<(), Said> {
