@@ -1,4 +1,4 @@
-//! The debugger of scripts: what SCRIPT DEBUG and `redis-cli --ldb` offer. A [`Session`] decides where a script stops and what
+//! The debugger of scripts: what SCRIPT DEBUG and `redis-cli --ldb` offer. A session decides where a script stops and what
 //! the one who debugs is shown; lines and commands travel through the [`Host`](crate::host::Host).
 
 use std::collections::BTreeSet;
