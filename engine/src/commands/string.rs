@@ -1,6 +1,7 @@
 //! String commands. <https://redis.io/docs/latest/commands/?group=string>
 
 mod conditional;
+mod increx;
 mod lcs;
 
 use std::ops::Range;
@@ -40,6 +41,7 @@ pub const COMMANDS: &[&Command] = &[
     &INCRBY,
     &DECRBY,
     &INCRBYFLOAT,
+    &increx::INCREX,
     &lcs::LCS,
     &conditional::DIGEST,
     &conditional::DELEX,

@@ -4,7 +4,7 @@
 //! Reading and adding are rustc_apfloat's, which is exact; the text is made here, in whole numbers.
 
 use std::fmt;
-use std::ops::Add;
+use std::ops::{Add, Neg, Sub};
 
 use rustc_apfloat::ieee::{Double, X87DoubleExtended};
 use rustc_apfloat::{Float, FloatConvert};
@@ -23,6 +23,12 @@ const EXPONENT_MAX: u32 = 100_000;
 pub struct LongDouble(X87DoubleExtended);
 
 impl LongDouble {
+    /// The largest number.
+    #[must_use]
+    pub fn max_value() -> Self {
+        Self(X87DoubleExtended::largest())
+    }
+
     /// Reads a number as C's `strtold` does, the whole text and nothing but: decimal or hexadecimal, `inf`, `infinity`.
     ///
     /// `None` for NaN, blanks, the empty text, numbers out of range, and texts of [`LONG_DOUBLE_BYTES_MAX`] bytes or more.
@@ -100,6 +106,22 @@ impl Add for LongDouble {
 
     fn add(self, other: Self) -> Self {
         Self((self.0 + other.0).value)
+    }
+}
+
+impl Sub for LongDouble {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self((self.0 - other.0).value)
+    }
+}
+
+impl Neg for LongDouble {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Self(-self.0)
     }
 }
 

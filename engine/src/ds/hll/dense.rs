@@ -64,6 +64,12 @@ impl Registers {
         Histogram::of(&self.0).estimate()
     }
 
+    /// Adds an element.
+    pub fn add(&mut self, element: &[u8]) {
+        let (index, value) = super::place(element);
+        self.0[index] = self.0[index].max(value);
+    }
+
     /// Raises these registers to `value`.
     pub(super) fn raise(&mut self, indexes: Range<usize>, value: u8) {
         if value > 0 {
