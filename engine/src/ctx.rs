@@ -3,7 +3,7 @@
 use resp::writer::Writer;
 
 use crate::config::EngineConfig;
-use crate::effects::Effects;
+use crate::effects::{Effects, EventClass};
 use crate::error::CommandError;
 use crate::keyspace::{Db, Keyspaces};
 use crate::rng::Rng;
@@ -28,6 +28,17 @@ pub struct Ctx<'a> {
     pub effects: &'a mut Effects,
     /// Whether the client may be blocked: not inside a transaction or script.
     pub may_block: bool,
+}
+
+impl Ctx<'_> {
+    /// Reports the keys created so far: of several, each with the event of what it was created by. Those of a single key need not
+    /// be reported, they come first.
+    #[inline]
+    pub fn report_created(&mut self) {
+        for key in self.db.notes.created.drain(..) {
+            self.effects.event(EventClass::NEW, "new", &key);
+        }
+    }
 }
 
 /// How a command ended. An `Err` is the reply.

@@ -57,3 +57,36 @@ pub fn block(
     let keys = keys.iter().map(|&key| key.into()).collect();
     Ok(Outcome::Block(Box::new(BlockOn { keys, deadline, on_timeout, kind, wakes_on_delete: false, again: None })))
 }
+
+/// What LMPOP, ZMPOP and their waiting forms ask for: up to `count` elements at one end of the first key that has any.
+pub struct MultiPop<'a, E> {
+    /// The keys, in the order in which they are tried.
+    pub keys: &'a [&'a [u8]],
+    /// The end.
+    pub end: E,
+    /// How many elements, at most.
+    pub count: usize,
+}
+
+impl<'a, E> MultiPop<'a, E> {
+    /// Reads `numkeys key... END [COUNT count]`.
+    ///
+    /// # Errors
+    /// [`CommandError::Syntax`], or that a number is not positive.
+    pub fn parse(
+        args: &mut Args<'a>,
+        end: impl FnOnce(&mut Args<'a>) -> Result<E, CommandError>,
+    ) -> Result<Self, CommandError> {
+        let n = args.i64_in(1..=i64::MAX, CommandError::Text("ERR numkeys should be greater than 0"))?;
+        let keys = args.take(usize::try_from(n).map_err(|_| CommandError::Syntax)?)?;
+        let end = end(args)?;
+        let mut count = None;
+        while !args.is_done() {
+            if count.is_some() || !args.keyword("COUNT") {
+                return Err(CommandError::Syntax);
+            }
+            count = Some(args.i64_in(1..=i64::MAX, CommandError::Text("ERR count should be greater than 0"))? as usize);
+        }
+        Ok(MultiPop { keys, end, count: count.unwrap_or(1) })
+    }
+}

@@ -822,7 +822,7 @@ mod tests {
                   > HDEL moved i
                   > nothing
                 HINCRBYFLOAT copy i 1.5 => "1.5"
-                  ! hexpired copy, del copy, hincrbyfloat copy
+                  ! hexpired copy, del copy, new copy, hincrbyfloat copy
                 DEL copy           => :1
                 DBSIZE             => :0
                 "#,

@@ -168,11 +168,11 @@ fn read_fields<'a>(db: &'a mut Db, key: &[u8], fields: &[&[u8]]) -> Result<Optio
     db.read(key)
 }
 
-/// Removes `field`, which is going to be set, if its time has passed. The hash stays, with its own deadline.
+/// Removes `field`, which is going to be set, if its time has passed; the hash, too, when it was the last one, as in Redis.
 #[inline]
 fn expire_before_setting(ctx: &mut Ctx<'_>, key: &[u8], field: &[u8]) {
     if ctx.db.fields_are_due() {
-        ctx.db.expire_fields(key, &[field], Emptied::Keep);
+        ctx.db.expire_fields(key, &[field], Emptied::Remove);
     }
 }
 

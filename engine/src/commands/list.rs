@@ -4,7 +4,7 @@ use std::num::NonZeroI64;
 
 use resp::writer::Writer;
 
-use super::blocking;
+use super::blocking::{self, MultiPop};
 use super::elements::reply_elem;
 use crate::args::Args;
 use crate::command::{Arg, Arity, Command, Flags, Group, KeyFlags, KeySpec};
@@ -702,28 +702,7 @@ const BLMPOP: Command = Command {
     ..Command::BASE
 };
 
-/// The arguments of LMPOP.
-struct MultiPop<'a> {
-    keys: &'a [&'a [u8]],
-    end: End,
-    count: usize,
-}
-
-impl<'a> MultiPop<'a> {
-    fn parse(args: &mut Args<'a>) -> Result<Self, CommandError> {
-        let n = args.i64_in(1..=i64::MAX, CommandError::Text("ERR numkeys should be greater than 0"))?;
-        let keys = args.take(usize::try_from(n).map_err(|_| CommandError::Syntax)?)?;
-        let end = end_argument(args)?;
-        let mut count = None;
-        while !args.is_done() {
-            if count.is_some() || !args.keyword("COUNT") {
-                return Err(CommandError::Syntax);
-            }
-            count = Some(args.i64_in(1..=i64::MAX, CommandError::Text("ERR count should be greater than 0"))? as usize);
-        }
-        Ok(MultiPop { keys, end, count: count.unwrap_or(1) })
-    }
-
+impl MultiPop<'_, End> {
     /// Pops from the first list there is, replies and propagates; returns false, without a reply, when there is none.
     fn run(&self, ctx: &mut Ctx<'_>) -> Result<bool, CommandError> {
         for &key in self.keys {
@@ -744,7 +723,7 @@ impl<'a> MultiPop<'a> {
 }
 
 fn lmpop(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    if !MultiPop::parse(args)?.run(ctx)? {
+    if !MultiPop::parse(args, end_argument)?.run(ctx)? {
         ctx.out.null_array();
     }
     Ok(Outcome::Done)
@@ -752,7 +731,7 @@ fn lmpop(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 
 fn blmpop(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let timeout = args.next()?;
-    let pop = MultiPop::parse(args)?;
+    let pop = MultiPop::parse(args, end_argument)?;
     let deadline = blocking::timeout(timeout, ctx.now)?;
     if pop.run(ctx)? {
         return Ok(Outcome::Done);

@@ -1,6 +1,7 @@
 //! The data commands: one module a family, each with its declarations.
 
 use crate::command::Command;
+use crate::ctx::{CmdResult, Ctx, Outcome};
 
 pub mod bitmap;
 pub mod blocking;
@@ -50,3 +51,13 @@ pub const FAMILIES: &[&[&Command]] = &[
     zset::SCAN,
     zset::STORE,
 ];
+
+/// The reply to HELP of a container: `lines` between what all of them begin and end with.
+fn reply_help(ctx: &mut Ctx<'_>, container: &str, lines: &[&str]) -> CmdResult {
+    ctx.out.array(lines.len() + 3);
+    ctx.out.simple(&format!("{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
+    lines.iter().for_each(|line| ctx.out.simple(line));
+    ctx.out.simple("HELP");
+    ctx.out.simple("    Print this help.");
+    Ok(Outcome::Done)
+}

@@ -428,6 +428,7 @@ fn smove(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     to.prepare(member, 1, ctx.config);
     let added = to.add(member, ctx.config);
     drop(to);
+    ctx.report_created();
     if added {
         ctx.effects.changed(EventClass::SET, "sadd", destination, 1);
     }
@@ -870,6 +871,10 @@ mod tests {
             SMOVE a b 2      => :1
               ! srem a
               > SMOVE a b 2
+            SADD m x y       => :2
+            SMOVE m fresh x  => :1
+              ! srem m, new fresh, sadd fresh
+            DEL m fresh      => :2
             SMOVE a b 9      => :0
               > nothing
             SMOVE a a 1      => :1
@@ -881,7 +886,7 @@ mod tests {
             SMOVE none str 1 => :0
             SISMEMBER a 1    => :1
             SMOVE a new 1    => :1
-              ! new new, srem a, del a, sadd new
+              ! srem a, del a, new new, sadd new
             SMEMBERS new     => ["1"]
             "#,
         );

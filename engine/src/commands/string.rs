@@ -265,6 +265,7 @@ fn set_with_options(ctx: &mut Ctx<'_>, key: &[u8], value: &[u8], args: &mut Args
 #[inline]
 pub(crate) fn store(ctx: &mut Ctx<'_>, key: &[u8], value: &[u8], expiry: Expiry) {
     ctx.db.set_string(key, value, expiry);
+    ctx.report_created();
     ctx.effects.changed(EventClass::STRING, "set", key, 1);
     if matches!(expiry, Expiry::At(_)) {
         ctx.effects.event(EventClass::GENERIC, "expire", key);
@@ -878,7 +879,7 @@ mod tests {
             GETDEL n         => nil
               > nothing
             MSET a 1 b 2     => +OK
-              ! new a, new b, set a, set b
+              ! new a, set a, new b, set b
             MSET a 1 b       => -ERR wrong number of arguments for 'mset' command
             MSETNX c 1 b 2   => :0
             MSETNX c 1 d 2   => :1

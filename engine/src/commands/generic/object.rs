@@ -2,6 +2,7 @@
 
 use crate::args::Args;
 use crate::command::{Acl, Arg, Arity, Command, Flags, Group, KeyFlags, KeySpec};
+use crate::commands::reply_help;
 use crate::config::AccessClock;
 use crate::ctx::{CmdResult, Ctx, Outcome};
 use crate::error::CommandError;
@@ -150,7 +151,6 @@ const OBJECT_HELP: Command = Command {
 
 fn object_help(ctx: &mut Ctx<'_>, _args: &mut Args<'_>) -> CmdResult {
     const LINES: &[&str] = &[
-        "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "ENCODING <key>",
         "    Show how the value of <key> is encoded.",
         "FREQ <key>",
@@ -159,12 +159,8 @@ fn object_help(ctx: &mut Ctx<'_>, _args: &mut Args<'_>) -> CmdResult {
         "    Show the seconds since <key> was last accessed.",
         "REFCOUNT <key>",
         "    Show the reference count of the value of <key>.",
-        "HELP",
-        "    Print this help.",
     ];
-    ctx.out.array(LINES.len());
-    LINES.iter().for_each(|line| ctx.out.simple(line));
-    Ok(Outcome::Done)
+    reply_help(ctx, "OBJECT", LINES)
 }
 
 #[cfg(test)]

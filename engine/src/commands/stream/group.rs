@@ -3,6 +3,7 @@
 use super::{bad_subcommand, no_group_of_key, parse_bound, parse_id};
 use crate::args::Args;
 use crate::command::{Arg, Arity, Command, Flags, Group as CommandGroup, KeyFlags, KeySpec};
+use crate::commands::reply_help;
 use crate::ctx::{CmdResult, Ctx, Outcome};
 use crate::effects::EventClass;
 use crate::error::CommandError;
@@ -246,7 +247,6 @@ const HELP: Command = Command {
 
 fn help(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
     const LINES: &[&str] = &[
-        "XGROUP <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "CREATE <key> <groupname> <id|$> [option]",
         "    Create a new consumer group. Options are:",
         "    * MKSTREAM",
@@ -261,10 +261,6 @@ fn help(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
         "    Remove the specified group.",
         "SETID <key> <groupname> <id|$> [ENTRIESREAD entries_read]",
         "    Set the current group ID and entries_read counter.",
-        "HELP",
-        "    Print this help.",
     ];
-    ctx.out.array(LINES.len());
-    LINES.iter().for_each(|line| ctx.out.simple(line));
-    Ok(Outcome::Done)
+    reply_help(ctx, "XGROUP", LINES)
 }

@@ -5,6 +5,7 @@ use resp::writer::Writer;
 use super::{bad_subcommand, no_group_of_key, reply_entries, reply_entry, reply_id};
 use crate::args::Args;
 use crate::command::{Arg, Arity, Command, Flags, Group as CommandGroup, KeyFlags, KeySpec};
+use crate::commands::reply_help;
 use crate::ctx::{CmdResult, Ctx, Outcome};
 use crate::error::CommandError;
 use crate::types::Stream;
@@ -231,19 +232,14 @@ const HELP: Command = Command {
 
 fn help(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
     const LINES: &[&str] = &[
-        "XINFO <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "CONSUMERS <key> <groupname>",
         "    Show consumers of <groupname>.",
         "GROUPS <key>",
         "    Show the stream consumer groups.",
         "STREAM <key> [FULL [COUNT <count>]",
         "    Show information about the stream.",
-        "HELP",
-        "    Print this help.",
     ];
-    ctx.out.array(LINES.len());
-    LINES.iter().for_each(|line| ctx.out.simple(line));
-    Ok(Outcome::Done)
+    reply_help(ctx, "XINFO", LINES)
 }
 
 fn named_integer(out: &mut Writer<'_>, name: &str, number: u64) {

@@ -329,7 +329,7 @@ mod tests {
         check(
             r#"
             MSETEX 2 a 1 b 2 EX 10        => :1
-              ! new a, new b, set a, expire a, set b, expire b
+              ! new a, set a, expire a, new b, set b, expire b
               > SET a 1 PXAT 1000000010000
               > SET b 2 PXAT 1000000010000
               > nothing

@@ -5,7 +5,7 @@ use resp::writer::Writer;
 use super::{Scores, begin_members, mirrored, removed, reply_member, reply_name};
 use crate::args::Args;
 use crate::command::{Arg, Arity, Command, Flags, Group, KeyFlags, KeySpec};
-use crate::commands::blocking;
+use crate::commands::blocking::{self, MultiPop};
 use crate::ctx::{CmdResult, Ctx, Outcome, TimeoutReply};
 use crate::ds::listpack::Elem;
 use crate::error::CommandError;
@@ -222,28 +222,7 @@ const BZMPOP: Command = Command {
     ..Command::BASE
 };
 
-/// The arguments of ZMPOP.
-struct MultiPop<'a> {
-    keys: &'a [&'a [u8]],
-    end: End,
-    count: usize,
-}
-
-impl<'a> MultiPop<'a> {
-    fn parse(args: &mut Args<'a>) -> Result<Self, CommandError> {
-        let n = args.i64_in(1..=i64::MAX, CommandError::Text("ERR numkeys should be greater than 0"))?;
-        let keys = args.take(usize::try_from(n).map_err(|_| CommandError::Syntax)?)?;
-        let end = End::parse(args)?;
-        let mut count = None;
-        while !args.is_done() {
-            if count.is_some() || !args.keyword("COUNT") {
-                return Err(CommandError::Syntax);
-            }
-            count = Some(args.i64_in(1..=i64::MAX, CommandError::Text("ERR count should be greater than 0"))? as usize);
-        }
-        Ok(MultiPop { keys, end, count: count.unwrap_or(1) })
-    }
-
+impl MultiPop<'_, End> {
     /// Pops from the first set there is, replies and propagates; returns false, without a reply, when there is none.
     fn run(&self, ctx: &mut Ctx<'_>) -> Result<bool, CommandError> {
         for &key in self.keys {
@@ -269,7 +248,7 @@ impl<'a> MultiPop<'a> {
 }
 
 fn zmpop(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    if !MultiPop::parse(args)?.run(ctx)? {
+    if !MultiPop::parse(args, End::parse)?.run(ctx)? {
         ctx.out.null_array();
     }
     Ok(Outcome::Done)
@@ -277,7 +256,7 @@ fn zmpop(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 
 fn bzmpop(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let timeout = args.next()?;
-    let pop = MultiPop::parse(args)?;
+    let pop = MultiPop::parse(args, End::parse)?;
     let deadline = blocking::timeout(timeout, ctx.now)?;
     if pop.run(ctx)? {
         return Ok(Outcome::Done);
