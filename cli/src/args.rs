@@ -83,6 +83,8 @@ pub(crate) enum Mode {
     Command,
     Scan,
     Stat,
+    /// A dashboard on the whole terminal.
+    Tui,
     Pipe,
     BigKeys,
     MemKeys,
@@ -429,6 +431,7 @@ pub(crate) fn parse(
             b"--plain" => options.plain = true,
             b"--scan" => options.mode = Mode::Scan,
             b"--stat" => options.mode = Mode::Stat,
+            b"--tui" => options.mode = Mode::Tui,
             b"--pipe" => options.mode = Mode::Pipe,
             b"--bigkeys" => options.mode = Mode::BigKeys,
             b"--memkeys" => options.mode = Mode::MemKeys,

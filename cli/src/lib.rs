@@ -85,6 +85,7 @@ async fn run(mut options: Options, tty: bool) -> ExitCode {
     match options.mode {
         Mode::Command => command(options, tty).await,
         Mode::Scan => modes::scan::run(Session::new(options, tty)).await,
+        Mode::Tui => modes::tui::run(Session::new(options, tty)).await,
         Mode::Stat => modes::stat::run(Session::new(options, tty)).await,
         Mode::Pipe => modes::pipe::run(Session::new(options, tty)).await,
         Mode::BigKeys => modes::bigkeys::run(Session::new(options, tty), false, tty).await,

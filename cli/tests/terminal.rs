@@ -96,6 +96,19 @@ impl FakeServer {
             ("STRLEN", [key]) => out.integer(strings.get(*key).map_or(0, String::len) as i64),
             ("MEMORY", _) => out.integer(56),
             ("PTTL", _) => out.integer(-1),
+            ("INFO", _) => out.bulk(
+                b"redis_version:8.0.6\r\nrole:master\r\nuptime_in_seconds:7\r\nconnected_clients:1\r\nblocked_clients:0\r\n\
+                  used_memory:1048576\r\ninstantaneous_ops_per_sec:120\r\nkeyspace_hits:3\r\nkeyspace_misses:1\r\n\
+                  db0:keys=2,expires=0,avg_ttl=0\r\n",
+            ),
+            ("SLOWLOG", _) => {
+                out.array(1);
+                out.array(4);
+                [1, 2, 12_300].into_iter().for_each(|number| out.integer(number));
+                list(out, &["KEYS", "*"]);
+            }
+            ("CLIENT", _) => out.bulk(b"id=3 addr=127.0.0.1:1 name=me idle=0 cmd=client|list\n"),
+            ("RANDOMKEY", _) => out.bulk(b"user:1"),
             ("DBSIZE", _) => out.integer(strings.len() as i64),
             ("LRANGE", _) => list(out, &["one", "two"]),
             ("CONFIG", [_, pattern]) => {
@@ -299,4 +312,27 @@ fn the_session() {
     assert_eq!(terminal.ends(), 0);
     std::fs::remove_dir_all(&home).unwrap();
     gallery.compare("session.txt");
+}
+
+/// The time that a PING took is nobody's promise.
+fn without_latency(screen: &str) -> String {
+    let Some((before, rest)) = screen.split_once("latency ") else { return screen.to_owned() };
+    let value = rest.chars().take_while(|&character| !"─┐".contains(character)).count();
+    let after: String = rest.chars().skip(value).collect();
+    format!("{before}latency {}{after}", "─".repeat(value))
+}
+
+#[test]
+fn the_dashboard() {
+    let (server, home, mut gallery) = (FakeServer::default(), home("dashboard"), Gallery::default());
+    let mut terminal = Terminal::start(server.start(), &home, &["--tui", "-i", "600"]);
+    gallery.hang("drawn", &without_latency(&terminal.see("", "slow log")));
+    terminal.resize(20, 60);
+    let narrower = format!("clients{}┐", "─".repeat(21));
+    gallery.hang("narrower", &without_latency(&terminal.see("", &narrower)));
+    terminal.see("q", "");
+    assert_eq!(terminal.ends(), 0);
+    gallery.hang("left", &terminal.text());
+    std::fs::remove_dir_all(&home).unwrap();
+    gallery.compare("dashboard.txt");
 }

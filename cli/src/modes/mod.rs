@@ -19,6 +19,7 @@ pub(crate) mod replica;
 pub(crate) mod sample;
 pub(crate) mod scan;
 pub(crate) mod stat;
+pub(crate) mod tui;
 
 /// Says why a mode ends early.
 pub(crate) fn failed(error: &Error) -> ExitCode {

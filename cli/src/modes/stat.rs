@@ -39,11 +39,11 @@ pub(crate) async fn run(mut session: Session) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn field<'i>(info: &'i str, name: &str) -> Option<&'i str> {
+pub(crate) fn field<'i>(info: &'i str, name: &str) -> Option<&'i str> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim_end)
 }
 
-fn number(info: &str, name: &str) -> i64 {
+pub(crate) fn number(info: &str, name: &str) -> i64 {
     field(info, name).and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
