@@ -112,14 +112,20 @@ impl Part {
     /// The whole string.
     const ALL: Part = Part { start: 0, end: None, in_bits: false };
 
+    /// Whether it ends before it starts, both counted from the end. BITCOUNT, but not BITPOS, looks at that before it knows how
+    /// long the string is.
+    fn is_reversed(self) -> bool {
+        self.end.is_some_and(|end| self.start < 0 && end < 0 && self.start > end)
+    }
+
     /// The bits of a string of `len` bytes.
     fn bits(self, len: usize) -> Range<u64> {
         let unit = if self.in_bits { 1 } else { 8 };
         let total = (len as i64).saturating_mul(8 / unit);
-        let (start, end) = (self.start, self.end.unwrap_or(-1));
-        if total == 0 || (start < 0 && end < 0 && start > end) {
+        if total == 0 {
             return 0..0;
         }
+        let (start, end) = (self.start, self.end.unwrap_or(-1));
         let from_start = |index: i64| if index < 0 { index.saturating_add(total).max(0) } else { index };
         let (start, end) = (from_start(start), from_start(end).min(total - 1));
         if start > end { 0..0 } else { (start * unit) as u64..((end + 1) * unit) as u64 }
@@ -161,7 +167,8 @@ fn bitcount(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     };
     let mut buffer = itoa::Buffer::new();
     let text = ctx.db.read_string(key)?.map_or(&b""[..], |value| value.text(&mut buffer));
-    ctx.out.integer(count_bits(text, part.bits(text.len())) as i64);
+    let bits = if part.is_reversed() { 0..0 } else { part.bits(text.len()) };
+    ctx.out.integer(count_bits(text, bits) as i64);
     Ok(Outcome::Done)
 }
 
@@ -445,6 +452,10 @@ mod tests {
             SET s foobar           => +OK
             BITPOS s 1             => :1
             BITPOS s 0             => :0
+            SETBIT one 7 1         => :0
+            BITPOS one 1 -1 -2     => :7
+            BITPOS one 1 -1 -2 BIT => :-1
+            BITCOUNT one -1 -2     => :0
             BITPOS none 1          => :-1
             BITPOS none 0 1        => :0
             BITPOS s 2             => -ERR The bit argument must be 1 or 0.

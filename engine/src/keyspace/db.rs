@@ -937,6 +937,15 @@ impl Db {
         self.live(key).map(|place| place.get().deadline().map(UnixMs))
     }
 
+    /// The same for somebody who means to change it: that counts as an access, whether it is changed or not.
+    pub fn deadline_to_change(&mut self, key: &[u8]) -> Option<Option<UnixMs>> {
+        let access = self.access();
+        let place = self.live(key)?;
+        let deadline = place.get().deadline().map(UnixMs);
+        access.note(place.into_mut());
+        Some(deadline)
+    }
+
     /// Sets or removes the deadline of `key`. Returns whether the key exists.
     pub fn set_deadline(&mut self, key: &[u8], deadline: Option<UnixMs>) -> bool {
         let Some(mut place) = self.live_write(key) else { return false };

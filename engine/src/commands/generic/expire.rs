@@ -166,7 +166,7 @@ fn expire(ctx: &mut Ctx<'_>, args: &mut Args<'_>, unit: TimeUnit, from: From) ->
     let conditions = Conditions::parse(options)?;
     let amount = resp::number::parse_i64(amount).ok_or(CommandError::NotInteger)?;
     let at = moment(amount, unit, from, ctx.now, name)?;
-    let allowed = ctx.db.deadline(key).is_some_and(|old| conditions.allow(old, at));
+    let allowed = ctx.db.deadline_to_change(key).is_some_and(|old| conditions.allow(old, at));
     ctx.out.integer(i64::from(allowed));
     if !allowed {
         return Ok(Outcome::Done);
@@ -309,7 +309,7 @@ const PERSIST: Command = Command {
 
 fn persist(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let key = args.next()?;
-    let had_one = ctx.db.deadline(key).flatten().is_some();
+    let had_one = ctx.db.deadline_to_change(key).flatten().is_some();
     if had_one {
         ctx.db.set_deadline(key, None);
         ctx.effects.changed(EventClass::GENERIC, "persist", key, 1);

@@ -210,6 +210,12 @@ mod tests {
             OBJECT IDLETIME k             => :10
             TOUCH k                       => :1
             OBJECT IDLETIME k             => :0
+            wait 10000
+            EXPIRE k 100 XX               => :0
+            OBJECT IDLETIME k             => :0
+            wait 10000
+            PERSIST k                     => :0
+            OBJECT IDLETIME k             => :0
             "#,
         );
         let lru = Scenario::new().check("SET k v => +OK").line("OBJECT FREQ k");

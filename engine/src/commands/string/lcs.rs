@@ -31,7 +31,9 @@ pub(super) const LCS: Command = Command {
 };
 
 fn lcs(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let (a, b) = (operand(ctx, args.next()?)?, operand(ctx, args.next()?)?);
+    // Both are looked up, whatever the first one is.
+    let (a, b) = (operand(ctx, args.next()?), operand(ctx, args.next()?));
+    let (a, b) = (a?, b?);
     let options = Options::parse(args)?;
     let cells = (a.len() as u64 + 1).saturating_mul(b.len() as u64 + 1);
     if cells > ctx.config.string_len_max / size_of::<u32>() as u64 {
