@@ -221,7 +221,8 @@ impl Node {
         for line in reply.lines() {
             let Some(mut about) = Description::parse(line) else { continue };
             if about.is("myself") {
-                about.address = self.about.address.clone();
+                // It is reached as before; where its bus is only it knows.
+                about.address = Address { bus: about.address.bus, ..self.about.address.clone() };
                 self.about = about;
             } else {
                 if about.address.host.is_empty() {
