@@ -1,5 +1,8 @@
 //! `create`: makes one cluster of empty nodes.
 
+use std::net::IpAddr;
+
+use crate::args::Family;
 use crate::cluster::node::{Address, Said, pause};
 use crate::cluster::{Manager, Tone, plan};
 
@@ -108,8 +111,9 @@ impl Manager {
         }
         self.say(Tone::Step, ">>> Sending CLUSTER MEET messages to join the cluster\n");
         let first = self.nodes[0].about.address.clone();
+        let words = meet(&first, self.options.family).await;
         for node in &mut self.nodes[1..] {
-            node.ask(&meet(&first)).await?;
+            node.ask(&words).await?;
         }
         let wanted: Vec<_> = self.nodes.iter().map(|node| node.about.replicates.clone()).collect();
         self.wait_for_join(self.nodes.len()).await?;
@@ -154,9 +158,19 @@ impl Manager {
     }
 }
 
-/// CLUSTER MEET.
-pub(super) fn meet(address: &Address) -> Vec<String> {
-    let mut words = vec!["CLUSTER".to_owned(), "MEET".to_owned(), address.host.clone(), address.port.to_string()];
+/// CLUSTER MEET, which takes no host names: what they resolve to is sent.
+pub(super) async fn meet(address: &Address, family: Family) -> Vec<String> {
+    let mut host = address.host.clone();
+    if host.parse::<IpAddr>().is_err()
+        && let Ok(found) = tokio::net::lookup_host((address.host.as_str(), address.port)).await
+    {
+        let found: Vec<IpAddr> = found.map(|found| found.ip()).collect();
+        let wanted = |ip: &&IpAddr| if family == Family::V6 { ip.is_ipv6() } else { ip.is_ipv4() };
+        if let Some(ip) = found.iter().find(wanted).or(found.first()) {
+            host = ip.to_string();
+        }
+    }
+    let mut words = vec!["CLUSTER".to_owned(), "MEET".to_owned(), host, address.port.to_string()];
     // The default is ten thousand above.
     words.extend(
         address.bus.filter(|bus| u32::from(*bus) != u32::from(address.port) + 10_000).map(|bus| bus.to_string()),

@@ -33,9 +33,8 @@ impl Manager {
         }
         let text = format!(">>> Send CLUSTER MEET to node {new} to make it join the cluster.\n");
         self.say(Tone::Step, &text);
-        let mut first = self.nodes[0].about.address.clone();
-        first.bus = self.nodes[0].about.address.bus;
-        node.ask(&meet(&first)).await?;
+        let words = meet(&self.nodes[0].about.address, self.options.family).await;
+        node.ask(&words).await?;
         self.nodes.push(node);
         if let Some(master) = master {
             self.wait_for_join(self.nodes.len()).await?;
