@@ -30,7 +30,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("bytes", &["resp", "server"]),
     ("nom", &["resp"]),
     ("mlua", &["scripting"]),
-    ("crc16", &["engine"]),
+    ("crc16", &["engine", "cli"]),
     ("tracing", &["server", "persistence"]),
     ("tracing-subscriber", &["server"]),
 ];

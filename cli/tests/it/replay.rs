@@ -140,7 +140,7 @@ fn record(mut client: TcpStream, server: u16, log: &Mutex<Vec<Exchange>>) {
             }
             let mut log = log.lock().unwrap();
             // What was said again is told when it is played.
-            let kept = if echo { Vec::new() } else { reply.clone() };
+            let kept = if echo { Vec::new() } else { without_machine(&reply) };
             log.push(Exchange { request, reply: kept, closes: !open });
             last = Some(log.len() - 1);
             if client.write_all(&reply).is_err() || !open {
@@ -148,6 +148,20 @@ fn record(mut client: TcpStream, server: u16, log: &Mutex<Vec<Exchange>>) {
             }
         }
     }
+}
+
+/// A reply to INFO without the lines that tell of the machine it was recorded on.
+fn without_machine(reply: &[u8]) -> Vec<u8> {
+    const LINES: [&str; 5] = ["os:", "executable:", "config_file:", "gcc_version:", "process_id:"];
+    let text = std::str::from_utf8(reply).ok().and_then(|text| text.strip_suffix("\r\n"));
+    let Some((_, info)) =
+        text.and_then(|text| text.split_once("\r\n")).filter(|(_, info)| info.starts_with("# Server"))
+    else {
+        return reply.to_vec();
+    };
+    let kept: String =
+        info.split_inclusive('\n').filter(|line| !LINES.iter().any(|begin| line.starts_with(begin))).collect();
+    format!("${}\r\n{kept}\r\n", kept.len()).into_bytes()
 }
 
 /// Answers requests as they were answered when the conversation was recorded.
