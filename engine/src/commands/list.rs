@@ -354,6 +354,8 @@ const LSET: Command = Command {
 fn lset(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let key = args.next()?;
     let mut list = ctx.db.write::<List>(key)?.ok_or(CommandError::NoSuchKey)?;
+    // As in Redis, the encoding gives way before the index is looked at.
+    list.prepare(1, args.rest().last().map_or(0, |element| element.len()), ctx.config);
     let index = args.i64()?;
     let element = args.next()?;
     let index = resolve_index(index, list.len()).ok_or(CommandError::IndexOutOfRange)?;
@@ -397,6 +399,8 @@ fn linsert(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         ctx.out.integer(0);
         return Ok(Outcome::Done);
     };
+    // As in Redis, the encoding gives way before the pivot is looked for.
+    list.prepare(1, element.len(), ctx.config);
     let Some(index) = list.find(pivot) else {
         ctx.out.integer(-1);
         return Ok(Outcome::Done);
@@ -652,11 +656,23 @@ fn move_element(
     // The destination's type is checked before anything is taken away.
     ctx.db.write::<List>(destination)?;
     let mut list = ctx.db.write::<List>(source)?.expect("it was found above");
-    let element = list.pop(from, ctx.config).expect("a list in the keyspace has an element");
-    // On one list the element comes back: the list is never gone in between.
-    let emptied = list.is_empty() && source != destination;
-    drop(list);
-    ctx.db.write_or_create::<List>(destination)?.push(to, &element[..], ctx.config);
+    let (element, emptied) = if source == destination && matches!(*list, List::Quick(_)) {
+        // The element comes back before it goes: a list that is as long as before is not made a listpack.
+        let outermost = if from == End::Head { 0 } else { list.len() - 1 };
+        let element =
+            list.get_with(outermost, |element| element.to_vec()).expect("a list in the keyspace has an element");
+        list.push(to, &element[..], ctx.config);
+        list.pop_with(from, ctx.config, |_| ());
+        drop(list);
+        (element, false)
+    } else {
+        let element = list.pop(from, ctx.config).expect("a list in the keyspace has an element");
+        // On one list the element comes back: the list is never gone in between.
+        let emptied = list.is_empty() && source != destination;
+        drop(list);
+        ctx.db.write_or_create::<List>(destination)?.push(to, &element[..], ctx.config);
+        (element, emptied)
+    };
     ctx.out.bulk(&element);
     ctx.effects.changed(EventClass::LIST, push_event(to), destination, 0);
     popped(ctx, source, from, 1, emptied);
@@ -852,4 +868,37 @@ fn blocking_move(
         return Ok(Outcome::Done);
     }
     blocking::block(ctx, &[source], Kind::List, deadline, TimeoutReply::Null)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::EngineConfig;
+    use crate::testing::Scenario;
+
+    #[test]
+    fn encodings_change_where_those_of_redis_do() {
+        Scenario::with(EngineConfig { list_max_listpack_size: 2, ..EngineConfig::default() }).check(
+            r#"
+            RPUSH l a b               => :2
+            OBJECT ENCODING l         => "listpack"
+            LSET l 5 x                => -ERR index out of range
+            OBJECT ENCODING l         => "quicklist"
+            RPUSH m a b               => :2
+            LINSERT m BEFORE x y      => :-1
+            OBJECT ENCODING m         => "quicklist"
+            RPOPLPUSH m m             => "b"
+            LRANGE m 0 -1             => ["b", "a"]
+            OBJECT ENCODING m         => "quicklist"
+            LMOVE m m LEFT LEFT       => "b"
+            LMOVE m m RIGHT RIGHT     => "a"
+            LMOVE m m LEFT RIGHT      => "b"
+            LRANGE m 0 -1             => ["a", "b"]
+            OBJECT ENCODING m         => "quicklist"
+            LPOP m                    => "a"
+            OBJECT ENCODING m         => "listpack"
+            RPOPLPUSH m m             => "b"
+            OBJECT ENCODING m         => "listpack"
+            "#,
+        );
+    }
 }

@@ -675,6 +675,11 @@ fn combine_and_store(ctx: &mut Ctx<'_>, args: &mut Args<'_>, operation: Operatio
             true
         });
     }
+    let smallest = inputs.sets(ctx.db).into_iter().min_by_key(|set| set.len());
+    if operation == Operation::Intersection && smallest.is_some_and(|set| set.encoding() != "intset") {
+        // Redis gathers such an intersection in a listpack: integers that are too many for an intset stay in one.
+        result.pack(ctx.config);
+    }
     ctx.out.integer(result.len() as i64);
     if !result.is_empty() {
         ctx.db.insert(destination, Value::Set(result), Expiry::Clear);
@@ -1036,6 +1041,26 @@ mod tests {
             assert_eq!(scenario.line(&format!("SDIFFCARD {n} {keys}")), format!(":{}", diff.len()));
             assert_eq!(scenario.line(&format!("SINTERCARD {n} {keys} LIMIT 4")), format!(":{}", inter.len().min(4)));
         }
+    }
+
+    #[test]
+    fn an_intersection_of_too_many_integers_is_a_listpack() {
+        // Unless the smallest set is an intset.
+        Scenario::with(EngineConfig { set_max_intset_entries: 2, ..EngineConfig::default() }).check(
+            r#"
+            SADD pack a 1 2 3       => :4
+            SREM pack a             => :1
+            SINTERSTORE d pack pack => :3
+            OBJECT ENCODING d       => "listpack"
+            SADD ints 1             => :1
+            SADD ints 2             => :1
+            SADD ints 3             => :1
+            SINTERSTORE d ints      => :3
+            OBJECT ENCODING d       => "listpack"
+            SDIFFSTORE d pack       => :3
+            OBJECT ENCODING d       => "hashtable"
+            "#,
+        );
     }
 
     #[test]

@@ -191,6 +191,24 @@ impl Set {
         }
     }
 
+    /// Makes a table whose members fit a listpack one.
+    pub fn pack(&mut self, config: &EngineConfig) {
+        if !matches!(self, Set::Table(_)) || self.len() > config.set_max_listpack_entries {
+            return;
+        }
+        let mut pack = Listpack::new();
+        for member in self.iter() {
+            if member.text_len() > config.set_max_listpack_value || !pack.safe_to_add(member.text_len()) {
+                return;
+            }
+            match member {
+                Elem::Int(value) => pack.push_back(value),
+                Elem::Str(text) => pack.push_back(text),
+            }
+        }
+        *self = Set::Listpack(pack);
+    }
+
     /// Makes the set a table with room for `more` members.
     ///
     /// # Panics

@@ -64,6 +64,11 @@ const EXPLAINED: &[(&str, &str, When, &str)] = &[
         When::Has("Insufficient memory"),
         "Redis allocates room for as many ids as COUNT says; ours needs none",
     ),
+    ("", "geosearch", When::Has(" COUNT "), "which of equally distant members come first is left to the sorting"),
+    ("", "georadius", When::Has(" COUNT "), "as geosearch"),
+    ("", "georadius_ro", When::Has(" COUNT "), "as geosearch"),
+    ("", "georadiusbymember", When::Has(" COUNT "), "as geosearch"),
+    ("", "georadiusbymember_ro", When::Has(" COUNT "), "as geosearch"),
     ("7.", "object", When::Always, "8.0 chooses other encodings"),
     ("7.", "hincrbyfloat", When::Always, "8.0 keeps the deadline of a field"),
 ];
