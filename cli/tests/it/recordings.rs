@@ -134,7 +134,7 @@ const INVOCATIONS: &[(&str, &str, &str)] = &[
     ("--quoted-input SET '\"q\\x00k\"' \"'v\\n'\"", "", ""), ("--quoted-input ECHO '\"a\\x41\\n\"'", "", ""), ("--quoted-input ECHO \"'a b'\"", "", ""),
     ("--quoted-input ECHO '\"open'", "", ""), ("--quoted-input ECHO '\"a\"b'", "", ""), ("--quoted-input ECHO ''", "", ""),
     // What is wrong with the arguments.
-    ("--nosuch", "", ""), ("--nosuch PING", "", ""), ("-p", "", ""), ("-", "", ""), ("--", "", ""), ("-p 99999 PING", "", ""), ("-p -1 PING", "", ""),
+    ("--nosuch", "", ""), ("--nosuch PING", "", ""), ("-p", "", ""), ("-", "", ""), ("--", "", ""), ("-p 65537 PING", "", ""), ("-p -1 PING", "", ""),
     ("-2 -3 PING", "", ""), ("-3 -2 PING", "", ""), ("--show-pushes maybe PING", "", ""), ("--show-pushes y PING", "", ""),
     ("--rdb DIR/a --functions-rdb DIR/b", "", ""), ("--memkeys-samples -1", "", ""), ("--pattern", "", ""), ("--count", "", ""),
     ("--quoted-pattern '\"a' --scan", "", ""), ("GET", "", ""), ("-e GET", "", ""), ("-e NOSUCH", "", ""), ("-e LPOP str", "", ""), ("-e GET str", "", ""),
@@ -216,7 +216,7 @@ const FILES: &[(&str, &str)] = &[
 const REASONS: &[(&str, &str)] = &[
     (" -t ", "-t came with 7.2"),
     (" -4 ", "-4 and -6 came with 7.2"),
-    ("-p 99999", "ports are looked at since 7.2"),
+    ("-p 65537", "ports are looked at since 7.2"),
     ("-p -1", "ports are looked at since 7.2"),
     ("--memkeys-samples -1", "the number is looked at since 8.0"),
     ("SUBSCRIBE", "messages and confirmations are kept apart since 7.2"),
