@@ -408,8 +408,9 @@ fn first_in_order<W>(
     places.into_iter().map(|(_, place)| items[place].clone()).collect()
 }
 
-/// A numeric weight. No text at all is 0; what is too large is an infinity.
+/// A numeric weight; a zero byte ends it. No text at all is 0; what is too large is an infinity.
 fn number(text: &[u8]) -> Result<f64, CommandError> {
+    let text = memchr::memchr(0, text).map_or(text, |end| &text[..end]);
     if text.is_empty() {
         return Ok(0.0);
     }
@@ -504,6 +505,10 @@ mod tests {
             RPUSH m a "" 1                 => :3
             SORT m                         => -ERR One or more scores can't be converted into double
             SORT m ALPHA                   => ["", "1", "a"]
+            RPUSH w 7 "1\x00x" "\x00y"     => :3
+            SORT w                         => ["\x00y", "1\x00x", "7"]
+            RPUSH w " 3"                   => :4
+            SORT w                         => -ERR One or more scores can't be converted into double
             RPUSH f 1.5 "" -2 1e3 +inf -inf => :6
             SORT f                         => ["-inf", "-2", "", "1.5", "1e3", "+inf"]
             "#,
