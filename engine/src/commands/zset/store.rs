@@ -177,7 +177,8 @@ impl Input<'_> {
         }
     }
 
-    /// Calls `keep` with the weighted score that each name has in this input, and drops those that it answers false for.
+    /// Calls `keep` with the weighted score that each name has in this input, and drops those that it answers false for. Zero
+    /// times infinity is NaN here, which makes a sum zero, as in Redis.
     fn retain(
         &self,
         ctx: &mut Ctx<'_>,
@@ -187,9 +188,9 @@ impl Input<'_> {
         match ctx.db.peek(self.key) {
             Some(ValueRef::Other(value)) => {
                 if let Some(zset) = value.get::<Zset>() {
-                    names.retain_mut(|(name, score)| keep(score, zset.score(name).map(|score| self.weighted(score))));
+                    names.retain_mut(|(name, score)| keep(score, zset.score(name).map(|score| self.weight * score)));
                 } else if let Some(set) = value.get::<Set>() {
-                    names.retain_mut(|(name, score)| keep(score, set.contains(name).then(|| self.weighted(1.0))));
+                    names.retain_mut(|(name, score)| keep(score, set.contains(name).then_some(self.weight)));
                 }
             }
             _ => names.retain_mut(|(_, score)| keep(score, None)),

@@ -4,6 +4,19 @@ use crate::config::EngineConfig;
 use crate::testing::{Scenario, check};
 
 #[test]
+fn weights_of_zero_and_infinite_scores() {
+    check(
+        r#"
+            ZADD z inf a 2 b                          => :2
+            ZADD y inf a 1 b                          => :2
+            ZINTER 2 z y WEIGHTS 0 1 WITHSCORES       => ["b", "1", "a", "inf"]
+            ZINTER 2 z y WEIGHTS 1 0 WITHSCORES       => ["a", "0", "b", "2"]
+            ZUNION 2 z y WEIGHTS 1 0 WITHSCORES       => ["b", "2", "a", "inf"]
+        "#,
+    );
+}
+
+#[test]
 fn replies_events_and_propagation() {
     check(
         r#"
