@@ -3,25 +3,13 @@
 // usage: node bullmq_session.js PORT     (NODE_PATH names the folder with bullmq, ioredis and redlock)
 "use strict";
 
-const assert = require("assert");
 const Redis = require("ioredis");
 const { FlowProducer, Queue, QueueEvents, UnrecoverableError, Worker } = require("bullmq");
 const Redlock = require("redlock");
+const { check, end, fail } = require("./score.js");
 
 const connection = { host: "127.0.0.1", port: Number(process.argv[2]), maxRetriesPerRequest: null };
 const WAIT_MS = 20000;
-let passed = 0;
-let failed = 0;
-
-function check(name, got, expected) {
-  try {
-    assert.deepStrictEqual(got, expected);
-    passed += 1;
-  } catch {
-    failed += 1;
-    console.log(`FAILED ${name}: got ${JSON.stringify(got)}, expected ${JSON.stringify(expected)}`);
-  }
-}
 
 // The outcome of a promise that must come to an end.
 function within(promise) {
@@ -187,10 +175,8 @@ const parts = {
     try {
       await part();
     } catch (error) {
-      failed += 1;
-      console.log(`FAILED ${name}: ${error.stack}`);
+      fail(`${name}: ${error.stack}`);
     }
   }
-  console.log(`bullmq and redlock: ${passed} passed, ${failed} failed`);
-  process.exit(failed === 0 ? 0 : 1);
+  end("bullmq and redlock");
 })();

@@ -3,22 +3,10 @@
 // usage: node ioredis_session.js PORT     (NODE_PATH names the folder with ioredis)
 "use strict";
 
-const assert = require("assert");
 const Redis = require("ioredis");
+const { check, end } = require("./score.js");
 
 const port = Number(process.argv[2]);
-let passed = 0;
-let failed = 0;
-
-function check(name, got, expected) {
-  try {
-    assert.deepStrictEqual(got, expected);
-    passed += 1;
-  } catch {
-    failed += 1;
-    console.log(`FAILED ${name}: got ${JSON.stringify(got)}, expected ${JSON.stringify(expected)}`);
-  }
-}
 
 async function raises(name, promise, pattern) {
   let text = "no error";
@@ -133,8 +121,7 @@ async function main() {
     }
     r.disconnect();
   }
-  console.log(`ioredis ${version} (RESP ${protocols.join(" and ")}): ${passed} passed, ${failed} failed`);
-  process.exit(failed === 0 ? 0 : 1);
+  end(`ioredis ${version} (RESP ${protocols.join(" and ")})`);
 }
 
 main();
