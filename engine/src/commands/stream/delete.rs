@@ -114,37 +114,43 @@ impl Request {
     }
 }
 
-/// Deletes an entry as far as references to it allow that.
-fn delete(stream: &mut Body, id: StreamId, references: References) -> Fate {
+/// Deletes an entry as far as references to it allow that. Tells what became of it, and whether references were dropped.
+fn delete(stream: &mut Body, id: StreamId, references: References) -> (Fate, bool) {
     if references == References::Acked && stream.is_referenced(id) && stream.log().get(id).is_some() {
-        return Fate::Kept;
+        return (Fate::Kept, false);
     }
-    if references == References::Drop {
-        stream.drop_references(id);
+    let dropped = references == References::Drop && stream.drop_references(id);
+    (if stream.delete(id) { Fate::Deleted } else { Fate::Missing }, dropped)
+}
+
+/// Has `treat` do what is to be done for each id, and replies what became of it; of a missing key all are missing. Returns how
+/// many entries were deleted.
+fn treat_each(
+    ctx: &mut Ctx<'_>,
+    key: &[u8],
+    ids: &[StreamId],
+    mut treat: impl FnMut(&mut Body, StreamId) -> Fate,
+) -> Result<u64, CommandError> {
+    let mut stream = ctx.db.write::<Stream>(key)?;
+    ctx.out.array(ids.len());
+    let mut deleted = 0;
+    for &id in ids {
+        let fate = stream.as_mut().map_or(Fate::Missing, |stream| treat(stream, id));
+        deleted += u64::from(fate == Fate::Deleted);
+        ctx.out.integer(fate as i64);
     }
-    if stream.delete(id) { Fate::Deleted } else { Fate::Missing }
+    Ok(deleted)
 }
 
 fn xdelex(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let key = args.next()?;
     let Request { references, ids } = Request::parse(args)?;
-    let (mut deleted, mut unreferenced) = (0, 0);
-    match ctx.db.write::<Stream>(key)? {
-        None => {
-            ctx.out.array(ids.len());
-            ids.iter().for_each(|_| ctx.out.integer(Fate::Missing as i64));
-        }
-        Some(mut stream) => {
-            ctx.out.array(ids.len());
-            for id in ids {
-                let dangling = references == References::Drop && stream.drop_references(id);
-                let fate = delete(&mut stream, id, references);
-                deleted += u64::from(fate == Fate::Deleted);
-                unreferenced += u64::from(dangling && fate != Fate::Deleted);
-                ctx.out.integer(fate as i64);
-            }
-        }
-    }
+    let mut unreferenced = 0;
+    let deleted = treat_each(ctx, key, &ids, |stream, id| {
+        let (fate, dropped) = delete(stream, id, references);
+        unreferenced += u64::from(dropped && fate != Fate::Deleted);
+        fate
+    })?;
     ctx.effects.dirty += unreferenced;
     report(ctx, key, deleted);
     Ok(Outcome::Done)
@@ -153,34 +159,19 @@ fn xdelex(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 fn xackdel(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let (key, group) = (args.next()?, args.next()?);
     let Request { references, ids } = Request::parse(args)?;
-    let (mut deleted, mut acknowledged) = (0, 0);
-    match ctx.db.write::<Stream>(key)? {
-        None => {
-            ctx.out.array(ids.len());
-            ids.iter().for_each(|_| ctx.out.integer(Fate::Missing as i64));
+    // Entries that are gone count as deleted in the reply, but change nothing.
+    let (mut acknowledged, mut gone) = (0, 0);
+    let deleted = treat_each(ctx, key, &ids, |stream, id| {
+        if !stream.group_mut(group).is_some_and(|(group, _)| group.acknowledge(id)) {
+            return Fate::Missing;
         }
-        Some(mut stream) => {
-            ctx.out.array(ids.len());
-            for id in ids {
-                let had = stream.group_mut(group).is_some_and(|(group, _)| group.acknowledge(id));
-                let fate = match had {
-                    false => Fate::Missing,
-                    true => match delete(&mut stream, id, references) {
-                        // Acknowledged, and gone already.
-                        Fate::Missing => Fate::Deleted,
-                        fate => {
-                            deleted += u64::from(fate == Fate::Deleted);
-                            fate
-                        }
-                    },
-                };
-                acknowledged += u64::from(had);
-                ctx.out.integer(fate as i64);
-            }
-        }
-    }
+        acknowledged += 1;
+        let (fate, _) = delete(stream, id, references);
+        gone += u64::from(fate == Fate::Missing);
+        if fate == Fate::Missing { Fate::Deleted } else { fate }
+    })?;
     ctx.effects.dirty += acknowledged;
-    report(ctx, key, deleted);
+    report(ctx, key, deleted - gone);
     Ok(Outcome::Done)
 }
 
