@@ -7,7 +7,7 @@ use engine::command::Flags;
 use engine::error::CommandError;
 
 use crate::server::{PauseKind, Server};
-use crate::session::ClientId;
+use crate::session::{Client, ClientId};
 
 /// Longest piece of an unknown command's arguments that the error repeats, in bytes.
 const UNKNOWN_ARGS_MAX: usize = 128;
@@ -89,6 +89,13 @@ impl Rejection {
     }
 }
 
+/// Whether a command writes: itself, or as the EXEC of a transaction that does.
+fn writes(flags: Flags, client: &Client) -> bool {
+    flags.contains(Flags::WRITE)
+        || (flags.contains(Flags::RUNS_IN_MULTI)
+            && client.transaction.as_ref().is_some_and(|transaction| transaction.writes))
+}
+
 impl Server {
     /// Whether writes are refused because the data could not be saved.
     #[must_use]
@@ -145,17 +152,12 @@ impl Server {
             }
         }
         if refuses_writes {
-            let writes = flags.contains(Flags::WRITE)
-                || (flags.contains(Flags::RUNS_IN_MULTI)
-                    && client.transaction.as_ref().is_some_and(|transaction| transaction.writes));
-            if writes {
+            if writes(flags, client) {
                 return Gate::Reject(Rejection::NotNow(MISCONF));
             }
         }
         if self.aof.write_error.is_some() || (flags.contains(Flags::WRITE) && self.aof.is_enabled()) {
-            let writes = flags.contains(Flags::WRITE)
-                || (flags.contains(Flags::RUNS_IN_MULTI)
-                    && client.transaction.as_ref().is_some_and(|transaction| transaction.writes));
+            let writes = writes(flags, client);
             if let Some(error) = self.aof_error().filter(|_| writes) {
                 let text = format!("MISCONF Errors writing to the AOF file: {error}");
                 return Gate::Reject(Rejection::Error(CommandError::owned(text)));
@@ -165,11 +167,7 @@ impl Server {
         if let Some(pause) = &self.pause {
             let held = match pause.kind {
                 PauseKind::All => true,
-                PauseKind::Write => {
-                    flags.intersects(Flags::WRITE.and(Flags::MAY_REPLICATE))
-                        || (flags.contains(Flags::RUNS_IN_MULTI)
-                            && client.transaction.as_ref().is_some_and(|transaction| transaction.writes))
-                }
+                PauseKind::Write => flags.contains(Flags::MAY_REPLICATE) || writes(flags, client),
             };
             if held {
                 client.paused = true;
