@@ -151,10 +151,8 @@ impl Server {
                 return Gate::Reject(Rejection::NotNow(CommandError::Text(OOM_TEXT)));
             }
         }
-        if refuses_writes {
-            if writes(flags, client) {
-                return Gate::Reject(Rejection::NotNow(MISCONF));
-            }
+        if refuses_writes && writes(flags, client) {
+            return Gate::Reject(Rejection::NotNow(MISCONF));
         }
         if self.aof.write_error.is_some() || (flags.contains(Flags::WRITE) && self.aof.is_enabled()) {
             let writes = writes(flags, client);
