@@ -4,6 +4,7 @@
 use std::io;
 use std::time::Duration;
 
+use crate::editor::Mode;
 use crate::print;
 use crate::session::Session;
 
@@ -23,6 +24,8 @@ pub(crate) async fn run(session: &mut Session, words: &[Vec<u8>]) {
     let Some(period) = period(words) else { return };
     let shown = words[2..].iter().map(|word| String::from_utf8_lossy(word)).collect::<Vec<_>>().join(" ");
     let title = format!("Every {}s on {}: {shown}   (Ctrl-C ends)", period.as_secs_f64(), session.server_name());
+    // Keys, Ctrl-C too, would be shown in the midst of it. Without a terminal there is nothing to hide.
+    let _typing = Mode::unseen().ok();
     loop {
         let Some(reply) = session.ask_aside(&words[2..]).await else { return };
         let text = print::reply(&session.style, &reply, session.is_text(&words[2..]));

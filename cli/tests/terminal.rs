@@ -180,6 +180,13 @@ impl Terminal {
 
     /// Types, and waits until `expected` stands on a screen that has come to rest.
     fn see(&mut self, typed: &str, expected: &str) -> String {
+        self.wait(typed, |text| text.contains(expected)).unwrap_or_else(|text| {
+            panic!("{expected:?} does not appear after {typed:?}:\n{text}");
+        })
+    }
+
+    /// Types, and waits until a screen that has come to rest is `complete`; the last screen is the error.
+    fn wait(&mut self, typed: &str, complete: impl Fn(&str) -> bool) -> Result<String, String> {
         let started = Instant::now();
         self.keyboard.write_all(typed.as_bytes()).unwrap();
         self.keyboard.flush().unwrap();
@@ -187,10 +194,12 @@ impl Terminal {
             let drawn = self.screen.lock().unwrap().1;
             let still = drawn.elapsed() > STILL && (typed.is_empty() || drawn > started);
             let text = self.text();
-            if still && text.contains(expected) {
-                return text;
+            if still && complete(&text) {
+                return Ok(text);
             }
-            assert!(started.elapsed() < PATIENCE, "{expected:?} does not appear after {typed:?}:\n{text}");
+            if started.elapsed() > PATIENCE {
+                return Err(text);
+            }
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -220,23 +229,77 @@ impl Drop for Terminal {
     }
 }
 
-/// Screens by name, compared with the golden file at the end.
-#[derive(Default)]
-struct Gallery(String);
+/// Screens by name: those of the golden file, or with `UPDATE_GOLDEN=1` those that are to be in it.
+struct Gallery {
+    path: PathBuf,
+    /// Absent when the file is written anew.
+    golden: Option<String>,
+    screens: String,
+}
 
 impl Gallery {
-    fn hang(&mut self, name: &str, screen: &str) {
-        let _ = writeln!(self.0, "=== {name}");
-        screen.lines().for_each(|line| self.0.push_str(&format!("{}\n", line.trim_end())));
+    fn open(file: &str) -> Gallery {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
+        let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+        let golden = (!update).then(|| std::fs::read_to_string(&path).unwrap());
+        Gallery { path, golden, screens: String::new() }
     }
 
-    fn compare(&self, file: &str) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            std::fs::write(&path, &self.0).unwrap();
+    /// One screen as the file has it.
+    fn framed(name: &str, screen: &str) -> String {
+        let mut framed = format!("=== {name}\n");
+        screen.lines().for_each(|line| {
+            let _ = writeln!(framed, "{}", line.trim_end());
+        });
+        framed
+    }
+
+    /// The golden file goes on with this screen.
+    fn continues(&self, name: &str, screen: &str) -> bool {
+        let framed = Gallery::framed(name, screen);
+        let whole = |rest: &str| rest.is_empty() || rest.starts_with("=== ");
+        self.golden
+            .as_ref()
+            .is_none_or(|golden| golden[self.screens.len()..].strip_prefix(framed.as_str()).is_some_and(whole))
+    }
+
+    fn hang(&mut self, name: &str, screen: &str) {
+        assert!(
+            self.continues(name, screen),
+            "{} differs:\n{}instead of\n{}",
+            self.path.display(),
+            Gallery::framed(name, screen),
+            self.golden.as_deref().map_or("", |golden| &golden[self.screens.len()..]),
+        );
+        self.screens.push_str(&Gallery::framed(name, screen));
+    }
+
+    /// Types, and waits for the golden screen: one that still comes to rest in steps is given its time.
+    fn see(&mut self, name: &str, terminal: &mut Terminal, typed: &str, expected: &str) {
+        self.see_without(name, terminal, typed, expected, str::to_owned);
+    }
+
+    /// The same, with what is nobody's promise taken out of the screen.
+    fn see_without(
+        &mut self,
+        name: &str,
+        terminal: &mut Terminal,
+        typed: &str,
+        expected: &str,
+        without: fn(&str) -> String,
+    ) {
+        let complete = |text: &str| text.contains(expected) && self.continues(name, &without(text));
+        let screen = terminal.wait(typed, complete).unwrap_or_else(|last| last);
+        assert!(screen.contains(expected), "{expected:?} does not appear after {typed:?}:\n{screen}");
+        self.hang(name, &without(&screen));
+    }
+
+    /// Every screen was shown.
+    fn close(self) {
+        match self.golden {
+            Some(golden) => assert_eq!(golden, self.screens, "{}", self.path.display()),
+            None => std::fs::write(&self.path, self.screens).unwrap(),
         }
-        let golden = std::fs::read_to_string(&path).unwrap();
-        assert!(golden == self.0, "{} differs; now it is\n{}", path.display(), self.0);
     }
 }
 
@@ -252,29 +315,29 @@ const CLEAR: &str = "\x0c";
 
 #[test]
 fn the_editor() {
-    let (server, home, mut gallery) = (FakeServer::default(), home("editor"), Gallery::default());
+    let (server, home, mut gallery) = (FakeServer::default(), home("editor"), Gallery::open("editor.txt"));
     let mut terminal = Terminal::start(server.start(), &home, &[]);
     terminal.see("", "127.0.0.1:PORT>");
-    gallery.hang("completion of a command", &terminal.see("getr\t", "GETRANGE key start end"));
-    gallery.hang("candidates", &terminal.see("\x15object \t\t", "PORT> OBJECT FREQ"));
+    gallery.see("completion of a command", &mut terminal, "getr\t", "GETRANGE key start end");
+    gallery.see("candidates", &mut terminal, "\x15object \t\t", "PORT> OBJECT FREQ");
     terminal.see("\x1b\x15SET user:1 ann\r", "OK");
     terminal.see("SET user:2 bob\r", "OK");
-    gallery.hang("hints", &terminal.see(&format!("{CLEAR}LINSERT list BEFORE "), "pivot"));
-    gallery.hang("completion of arguments", &terminal.see("\x15ZRANGE k 0 1 by\t", "BYLEX"));
-    gallery.hang("completion of keys", &terminal.see("\x1b\x15GET us\t\t", "GET user:2"));
-    gallery.hang("completion of parameters", &terminal.see("\x1b\x15CONFIG GET maxm\t", "maxmemory-policy"));
-    gallery.hang("help with F1", &terminal.see("\x1b\x15lpop \x1bOP", "since 1.0.0"));
+    gallery.see("hints", &mut terminal, &format!("{CLEAR}LINSERT list BEFORE "), "pivot");
+    gallery.see("completion of arguments", &mut terminal, "\x15ZRANGE k 0 1 by\t", "BYLEX");
+    gallery.see("completion of keys", &mut terminal, "\x1b\x15GET us\t\t", "GET user:2");
+    gallery.see("completion of parameters", &mut terminal, "\x1b\x15CONFIG GET maxm\t", "maxmemory-policy");
+    gallery.see("help with F1", &mut terminal, "\x1b\x15lpop \x1bOP", "since 1.0.0");
     terminal.see("\x1bOP\x15GET user:1\r", "ann");
-    gallery.hang("reverse search", &terminal.see(&format!("{CLEAR}\x12ET u"), "(reverse-i-search)"));
-    gallery.hang("reverse search, once more", &terminal.see("\x12", "SET user:2"));
-    gallery.hang("a result is edited", &terminal.see("\t\x7f\x7f\x7fdan", "PORT> SET user:2 dan"));
-    gallery.hang("history", &terminal.see("\x15\x1b[A", "PORT> SET user:1 ann"));
-    gallery.hang("Ctrl-C drops a line", &terminal.see(&format!("\x15{CLEAR}GET x\x03"), "PORT> GET x\n"));
-    gallery.hang("several rows", &terminal.see(&format!("{CLEAR}EVAL \"return 1\r+ 1"), "... + 1"));
-    gallery.hang("run at last", &terminal.see("\" 0\r", "\"return 1\\n+ 1\""));
-    terminal.see(&format!("{CLEAR}SET long {}", "0123456789".repeat(9)), "0123456789");
+    gallery.see("reverse search", &mut terminal, &format!("{CLEAR}\x12ET u"), "(reverse-i-search)");
+    gallery.see("reverse search, once more", &mut terminal, "\x12", "SET user:2");
+    gallery.see("a result is edited", &mut terminal, "\t\x7f\x7f\x7fdan", "PORT> SET user:2 dan");
+    gallery.see("history", &mut terminal, "\x15\x1b[A", "PORT> SET user:1 ann");
+    gallery.see("Ctrl-C drops a line", &mut terminal, &format!("\x15{CLEAR}GET x\x03"), "PORT> GET x\n");
+    gallery.see("several rows", &mut terminal, &format!("{CLEAR}EVAL \"return 1\r+ 1"), "... + 1");
+    gallery.see("run at last", &mut terminal, "\" 0\r", "\"return 1\\n+ 1\"");
+    terminal.see(&format!("{CLEAR}SET long {}", "0123456789".repeat(9)), "6789 value");
     terminal.resize(20, 60);
-    gallery.hang("another width", &terminal.see("x", "x"));
+    gallery.see("another width", &mut terminal, "x", "9x v");
     terminal.see("\x15", "PORT>");
     terminal.see("AUTH secret\r", "ERR");
     terminal.see("\x04", "");
@@ -282,36 +345,36 @@ fn the_editor() {
     let history = std::fs::read_to_string(home.join(".rediscli_history")).unwrap();
     gallery.hang("the file of the history", &history);
     std::fs::remove_dir_all(&home).unwrap();
-    gallery.compare("editor.txt");
+    gallery.close();
 }
 
 #[test]
 fn the_session() {
-    let (server, home, mut gallery) = (FakeServer::default(), home("session"), Gallery::default());
+    let (server, home, mut gallery) = (FakeServer::default(), home("session"), Gallery::open("session.txt"));
     let port = server.start();
     let rc =
         format!(":set confirm 127.0.0.1\n:set connection here redis://127.0.0.1:{port}/3\n:set nohints\n:set foo\n");
     std::fs::write(home.join(".redisclirc"), rc).unwrap();
     let mut terminal = Terminal::start(port, &home, &[]);
-    gallery.hang("preferences", &terminal.see("", "127.0.0.1:PORT>"));
+    gallery.see("preferences", &mut terminal, "", "127.0.0.1:PORT>");
     terminal.see("SET k v\r", "OK");
-    gallery.hang("peek", &terminal.see(&format!("{CLEAR}peek k\rpeek nosuch\r"), "no such key"));
-    gallery.hang("a question first", &terminal.see(&format!("{CLEAR}flushall\r"), "type yes"));
+    gallery.see("peek", &mut terminal, &format!("{CLEAR}peek k\rpeek nosuch\r"), "no such key");
+    gallery.see("a question first", &mut terminal, &format!("{CLEAR}flushall\r"), "type yes");
     terminal.see("no\rGET k\r", "\"v\"");
-    gallery.hang("the answer was yes", &terminal.see("flushall\ryes\r", "OK"));
-    gallery.hang("a connection with a name", &terminal.see(&format!("{CLEAR}connect here\r"), "[3]>"));
-    gallery.hang("a transaction", &terminal.see("multi\r", "(TX)>"));
+    gallery.see("the answer was yes", &mut terminal, "flushall\ryes\r", "OK");
+    gallery.see("a connection with a name", &mut terminal, &format!("{CLEAR}connect here\r"), "[3]>");
+    gallery.see("a transaction", &mut terminal, "multi\r", "(TX)>");
     terminal.see("connect here\r", "[3]> ");
-    gallery.hang("subscribed", &terminal.see(&format!("{CLEAR}subscribe news\r"), "Reading messages"));
+    gallery.see("subscribed", &mut terminal, &format!("{CLEAR}subscribe news\r"), "Reading messages");
     server.publish("news", "hello");
-    gallery.hang("a message", &terminal.see("", "\"hello\""));
-    gallery.hang("Ctrl-C leaves the messages", &terminal.see("\x03", "[3]>"));
-    gallery.hang("watch", &terminal.see("watch 0.3 lrange k 0 1\r", "\"two\""));
-    gallery.hang("Ctrl-C leaves watch", &terminal.see("\x03", "[3]>"));
+    gallery.see("a message", &mut terminal, "", "\"hello\"");
+    gallery.see("Ctrl-C leaves the messages", &mut terminal, "\x03", "[3]>");
+    gallery.see("watch", &mut terminal, "watch 0.3 lrange k 0 1\r", "\"two\"");
+    gallery.see("Ctrl-C leaves watch", &mut terminal, "\x03", "[3]>");
     terminal.see("\x03", "");
     assert_eq!(terminal.ends(), 0);
     std::fs::remove_dir_all(&home).unwrap();
-    gallery.compare("session.txt");
+    gallery.close();
 }
 
 /// The time that a PING took is nobody's promise.
@@ -324,15 +387,15 @@ fn without_latency(screen: &str) -> String {
 
 #[test]
 fn the_dashboard() {
-    let (server, home, mut gallery) = (FakeServer::default(), home("dashboard"), Gallery::default());
+    let (server, home, mut gallery) = (FakeServer::default(), home("dashboard"), Gallery::open("dashboard.txt"));
     let mut terminal = Terminal::start(server.start(), &home, &["--tui", "-i", "600"]);
-    gallery.hang("drawn", &without_latency(&terminal.see("", "slow log")));
+    gallery.see_without("drawn", &mut terminal, "", "slow log", without_latency);
     terminal.resize(20, 60);
     let narrower = format!("clients{}┐", "─".repeat(21));
-    gallery.hang("narrower", &without_latency(&terminal.see("", &narrower)));
+    gallery.see_without("narrower", &mut terminal, "", &narrower, without_latency);
     terminal.see("q", "");
     assert_eq!(terminal.ends(), 0);
     gallery.hang("left", &terminal.text());
     std::fs::remove_dir_all(&home).unwrap();
-    gallery.compare("dashboard.txt");
+    gallery.close();
 }

@@ -17,7 +17,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use tokio::sync::oneshot;
 
 use crate::session::Session;
-pub(crate) use terminal::Terminal;
+pub(crate) use terminal::{Mode, Terminal};
 
 /// Bytes of one line from a pipe at most: what a server takes as one argument, and some.
 const LINE_MAX: u64 = 600 * 1024 * 1024;
@@ -79,7 +79,7 @@ impl Lines {
     pub(crate) async fn ready(&mut self) {
         let typing = match &self.source {
             Source::Terminal(terminal) if terminal.has_unread() => return,
-            Source::Terminal(_) => terminal::Mode::unseen().ok(),
+            Source::Terminal(_) => Mode::unseen().ok(),
             Source::Pipe(pipe) if !pipe.input.buffer().is_empty() => return,
             Source::Pipe(_) => None,
         };

@@ -124,8 +124,9 @@ impl Terminal {
         let mut mode = self.begin()?;
         loop {
             let Some(key) = self.unread.pop_front() else {
+                self.fit(prompt);
                 self.draw(prompt)?;
-                self.fill(prompt)?;
+                self.fill()?;
                 continue;
             };
             let event = match key {
@@ -215,7 +216,7 @@ impl Terminal {
     }
 
     /// Waits for keys.
-    fn fill(&mut self, prompt: &str) -> Result<(), End> {
+    fn fill(&mut self) -> Result<(), End> {
         let stdin = io::stdin();
         let limit = Timespec { tv_sec: 0, tv_nsec: ESCAPE_NS };
         let limit = self.decoder.is_waiting().then_some(&limit);
@@ -225,14 +226,8 @@ impl Terminal {
                 return Ok(());
             }
             Ok(_) => {}
-            Err(Errno::INTR) => {
-                if self.real {
-                    let mut screen = std::mem::replace(&mut self.screen, Screen::new(1));
-                    screen.resize(columns(), &self.view(prompt));
-                    self.screen = screen;
-                }
-                return Ok(());
-            }
+            // Most likely another width.
+            Err(Errno::INTR) => return Ok(()),
             Err(error) => return Err(io::Error::from(error).into()),
         }
         let mut bytes = [0; READ_SIZE];
@@ -244,6 +239,17 @@ impl Terminal {
             }
             Err(Errno::INTR) => Ok(()),
             Err(error) => Err(io::Error::from(error).into()),
+        }
+    }
+
+    /// Takes on the width of the window. Asked before each drawing: the signal that tells of a change can come while
+    /// nothing waits for it.
+    fn fit(&mut self, prompt: &str) {
+        let columns = if self.real { columns() } else { self.screen.columns };
+        if columns != self.screen.columns {
+            let mut screen = std::mem::replace(&mut self.screen, Screen::new(1));
+            screen.resize(columns, &self.view(prompt));
+            self.screen = screen;
         }
     }
 
