@@ -12,7 +12,7 @@ use engine::keyspace::Incoming;
 
 use crate::crc64::crc64;
 use crate::rdb::format::{VERSION, VERSION_VALKEY, opcode};
-use crate::rdb::{Input, Integrity, Output, RdbError, Saved, load_value, save_value};
+use crate::rdb::{Input, Integrity, Output, RdbError, Saved, Target, load_value, save_value};
 
 /// Version and checksum.
 const FOOTER: usize = 10;
@@ -47,7 +47,7 @@ impl std::error::Error for PayloadError {
 /// A type of value that has no form in RDB.
 pub fn dump(value: Saved<'_>, compress: bool) -> io::Result<Vec<u8>> {
     let mut out = Output::new(Vec::new(), compress, false);
-    save_value(&mut out, value, None)?;
+    save_value(&mut out, value, None, &mut Target::default())?;
     out.raw(&VERSION.to_le_bytes());
     let mut payload = out.into_inner()?;
     let checksum = crc64(&payload);

@@ -6,10 +6,13 @@ use engine::Engine;
 use engine::config::EngineConfig;
 use engine::keyspace::{Incoming, ValueRef};
 use engine::time::UnixMs;
+use engine::types::hash::FieldExpiry;
 use engine::types::stream::{Limits, Pending, StreamId};
 use engine::types::{Hash, List, Set, Str, Stream, Value, Zset};
 use persistence::dump::{self, PayloadError};
-use persistence::rdb::{Integrity, Item, Meta, RdbError, Reader, Writer, WriterOptions};
+use persistence::rdb::{
+    Dialect, Downgrade, Dropped, Integrity, Item, Meta, NoForm, RdbError, Reader, Writer, WriterOptions,
+};
 use proptest::prelude::*;
 
 /// Values as plain data: the order of what has none is that of the map.
@@ -209,9 +212,26 @@ proptest! {
 
     #[test]
     fn files(entries in file(), limits in (1..200usize, 0..3usize), loading in (1..200usize, 0..3usize), compress: bool, checksum: bool) {
-        let written = write(&entries, &config(limits), WriterOptions { compress, checksum });
+        let written = write(&entries, &config(limits), WriterOptions { compress, checksum, ..WriterOptions::default() });
         prop_assert_eq!(&read(&written, &config(loading), Integrity::Full).unwrap(), &entries);
         prop_assert_eq!(&read(&written, &config(limits), Integrity::Structure).unwrap(), &entries);
+    }
+
+    #[test]
+    fn files_of_other_versions(entries in file(), limits in (1..200usize, 0..3usize), compress: bool, dialect in prop::sample::select(&Dialect::ALL)) {
+        let downgrade = Downgrade::Drop { now: UnixMs(0) };
+        let written = write(&entries, &config(limits), WriterOptions { compress, checksum: true, dialect, downgrade });
+        let mut expected = entries;
+        let mut found = read(&written, &config(limits), Integrity::Full).unwrap();
+        if dialect == Dialect::Redis9 {
+            // It has no place for how much a group has read.
+            for (_, _, value, _) in expected.iter_mut().chain(&mut found) {
+                if let Plain::Stream(_, groups) = value {
+                    groups.iter_mut().for_each(|(_, read, _)| *read = None);
+                }
+            }
+        }
+        prop_assert_eq!(found, expected);
     }
 
     #[test]
@@ -333,4 +353,61 @@ fn a_deadline_of_zero_is_none() {
     let (Value::Hash(hash), Value::Hash(again)) = (value, again) else { panic!("hashes") };
     assert_eq!((hash.len(), again.len()), (2, 2));
     hash.check_invariants();
+}
+
+/// A hash of a field without a deadline, one whose time has come, and one whose time has not.
+fn timed_hash(encoding: &str) -> Value {
+    let mut hash = Hash::new();
+    hash.allow_deadlines();
+    if encoding == "hashtable" {
+        hash.convert_to_table(0);
+    }
+    let config = EngineConfig::default();
+    for (field, deadline) in [("a", None), ("b", Some(1_000)), ("c", Some(3_000))] {
+        let expiry = deadline.map_or(FieldExpiry::Clear, |at| FieldExpiry::At(UnixMs(at)));
+        hash.set_with(field.as_bytes(), b"1", expiry, &config);
+    }
+    assert_eq!(hash.encoding(), encoding);
+    Value::Hash(hash)
+}
+
+#[test]
+fn deadlines_of_fields_in_other_versions() {
+    let now = UnixMs(2_000);
+    for (dialect, encoding) in
+        Dialect::ALL.into_iter().flat_map(|dialect| [(dialect, "listpackex"), (dialect, "hashtable")])
+    {
+        let write = |downgrade| {
+            let options = WriterOptions { dialect, downgrade, ..WriterOptions::default() };
+            let mut writer = Writer::new(Vec::new(), options);
+            writer.entry(b"key\n", (&timed_hash(encoding)).into(), &Meta::default())?;
+            let dropped = writer.dropped();
+            Ok::<_, std::io::Error>((writer.finish()?, dropped))
+        };
+        let fields = |file: &[u8]| {
+            let mut reader = Reader::new(file, EngineConfig::default(), Integrity::Full).unwrap();
+            let Some(Item::Entry(entry)) = reader.next_item().unwrap() else { panic!("an entry") };
+            let Value::Hash(hash) = entry.value.into_value() else { panic!("a hash") };
+            let mut fields: Vec<_> =
+                hash.iter_stored().map(|f| (f.field.to_vec(), f.deadline.map(|at| at.0))).collect();
+            fields.sort();
+            fields
+        };
+        let field = |name: &str, at| (name.as_bytes().to_vec(), at);
+        if matches!(dialect, Dialect::Redis12 | Dialect::Valkey80) {
+            let (file, dropped) = write(Downgrade::Fail).unwrap();
+            assert!(dropped.is_empty());
+            assert_eq!(fields(&file), [field("a", None), field("b", Some(1_000)), field("c", Some(3_000))]);
+            continue;
+        }
+        let error = write(Downgrade::Fail).unwrap_err();
+        let no_form = error.get_ref().and_then(|error| error.downcast_ref::<NoForm>()).expect("a reason");
+        assert_eq!(
+            no_form.to_string(),
+            format!("key 'key\\n': the format {dialect} has no form for deadlines of hash fields")
+        );
+        let (file, dropped) = write(Downgrade::Drop { now }).unwrap();
+        assert_eq!(dropped, Dropped { field_deadlines: 2, functions: 0 });
+        assert_eq!(fields(&file), [field("a", None), field("c", None)], "{dialect}");
+    }
 }

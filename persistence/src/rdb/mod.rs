@@ -10,9 +10,11 @@
 //! ```
 //!
 //! Lengths take 1, 2, 5 or 9 bytes; strings are bytes, a number, or LZF. What holds several elements has one type for
-//! each of its encodings ([`mod@self::format`]). Versions 1 to 12 are read, and Valkey's 80; 12 is written.
+//! each of its encodings ([`mod@self::format`]). Versions 1 to 12 are read, and Valkey's 80; 12 is written,
+//! or an older one ([`Dialect`]).
 
 pub mod check;
+mod dialect;
 mod error;
 pub mod format;
 mod input;
@@ -24,6 +26,7 @@ mod save;
 mod stream;
 mod writer;
 
+pub use dialect::{Dialect, Downgrade, Dropped, NoForm, UnknownDialect};
 pub use error::RdbError;
 pub use input::{Buffered, Source};
 pub use load::Integrity;
@@ -31,6 +34,7 @@ pub use reader::{Entry, Item, Reader};
 pub use save::Saved;
 pub use writer::{Meta, Writer, WriterOptions};
 
+pub(crate) use dialect::Target;
 pub(crate) use input::Input;
 pub(crate) use load::load_value;
 pub(crate) use output::Output;

@@ -17,13 +17,25 @@ use engine::ds::listpack::ElemBuf;
 use engine::types::Stream;
 use engine::types::stream::{Group, GroupParts, PartsError, StreamId, StreamMeta, StreamParts};
 
+use super::dialect::Dialect;
 use super::error::RdbError;
 use super::format::kind;
 use super::input::{Input, Source};
 use super::output::Output;
 
-/// Writes what follows the key of a stream, in the third form.
-pub(crate) fn save<W: Write>(out: &mut Output<W>, stream: &Stream) -> io::Result<()> {
+/// The newest form that a dialect has.
+pub(crate) fn form(dialect: Dialect) -> u8 {
+    if dialect.has_packed_sets() {
+        kind::STREAM_LISTPACKS_3
+    } else if dialect.has_listpacks() {
+        kind::STREAM_LISTPACKS_2
+    } else {
+        kind::STREAM_LISTPACKS
+    }
+}
+
+/// Writes what follows the key of a stream, in the form of this type.
+pub(crate) fn save<W: Write>(out: &mut Output<W>, stream: &Stream, form: u8) -> io::Result<()> {
     let nodes = stream.log().nodes();
     out.length(nodes.len() as u64);
     for (first, pack) in nodes {
@@ -32,14 +44,16 @@ pub(crate) fn save<W: Write>(out: &mut Output<W>, stream: &Stream) -> io::Result
         out.drain_if_full()?;
     }
     out.length(stream.len());
-    for id in [stream.last_id(), stream.first_id(), stream.max_deleted_id()] {
-        save_id(out, id);
+    save_id(out, stream.last_id());
+    if form != kind::STREAM_LISTPACKS {
+        save_id(out, stream.first_id());
+        save_id(out, stream.max_deleted_id());
+        out.length(stream.entries_added());
     }
-    out.length(stream.entries_added());
     out.length(stream.groups_len() as u64);
     for (name, group) in stream.groups() {
         out.string(name)?;
-        save_group(out, group)?;
+        save_group(out, group, form)?;
     }
     Ok(())
 }
@@ -49,10 +63,12 @@ fn save_id<W: Write>(out: &mut Output<W>, id: StreamId) {
     out.length(id.seq);
 }
 
-fn save_group<W: Write>(out: &mut Output<W>, group: &Group) -> io::Result<()> {
+fn save_group<W: Write>(out: &mut Output<W>, group: &Group, form: u8) -> io::Result<()> {
     save_id(out, group.last_id);
-    // What is not known is -1.
-    out.length(group.entries_read.unwrap_or(u64::MAX));
+    if form != kind::STREAM_LISTPACKS {
+        // What is not known is -1.
+        out.length(group.entries_read.unwrap_or(u64::MAX));
+    }
     out.length(group.pending_len() as u64);
     for (id, pending) in group.pending_from(StreamId::MIN) {
         out.raw(&id.to_bytes());
@@ -64,7 +80,9 @@ fn save_group<W: Write>(out: &mut Output<W>, group: &Group) -> io::Result<()> {
     for (_, consumer) in group.consumers() {
         out.string(consumer.name())?;
         out.raw(&consumer.seen_at.to_le_bytes());
-        out.raw(&consumer.active_at.to_le_bytes());
+        if form == kind::STREAM_LISTPACKS_3 {
+            out.raw(&consumer.active_at.to_le_bytes());
+        }
         out.length(consumer.pending_len() as u64);
         for id in consumer.pending_from(StreamId::MIN) {
             out.raw(&id.to_bytes());

@@ -5,9 +5,10 @@ use std::io::{self, Write};
 use engine::keyspace::EntryView;
 use engine::time::UnixMs;
 
-use super::format::{MAGIC, VERSION, opcode};
+use super::dialect::{Dialect, Downgrade, Dropped, Target};
+use super::format::opcode;
 use super::output::Output;
-use super::save::{Saved, save_value};
+use super::save::{Saved, give_up_deadlines, save_value};
 
 /// What can be chosen about a file.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -16,11 +17,15 @@ pub struct WriterOptions {
     pub compress: bool,
     /// Take a checksum (`rdbchecksum`); without it the file ends with zeros.
     pub checksum: bool,
+    /// The version.
+    pub dialect: Dialect,
+    /// What becomes of what this version cannot hold.
+    pub downgrade: Downgrade,
 }
 
 impl Default for WriterOptions {
     fn default() -> Self {
-        WriterOptions { compress: true, checksum: true }
+        WriterOptions { compress: true, checksum: true, dialect: Dialect::default(), downgrade: Downgrade::default() }
     }
 }
 
@@ -46,20 +51,26 @@ impl From<EntryView<'_>> for Meta {
 #[derive(Debug)]
 pub struct Writer<W> {
     out: Output<W>,
+    target: Target,
 }
 
 impl<W: Write> Writer<W> {
     /// Begins a file.
     pub fn new(inner: W, options: WriterOptions) -> Self {
         let mut out = Output::new(inner, options.compress, options.checksum);
-        out.raw(MAGIC);
-        out.raw(format!("{VERSION:04}").as_bytes());
-        Writer { out }
+        out.raw(&options.dialect.head());
+        let target = Target { dialect: options.dialect, downgrade: options.downgrade, ..Target::default() };
+        Writer { out, target }
     }
 
     /// Bytes so far.
     pub fn len(&self) -> u64 {
         self.out.len()
+    }
+
+    /// What was left out so far because the version has no form for it.
+    pub fn dropped(&self) -> Dropped {
+        self.target.dropped
     }
 
     /// Never: a file begins with its version.
@@ -89,8 +100,13 @@ impl<W: Write> Writer<W> {
     }
 
     /// A library of functions: its code.
-    #[expect(clippy::missing_errors_doc, reason = "those of the stream")]
+    ///
+    /// # Errors
+    /// Those of the stream, or [`NoForm`](super::NoForm).
     pub fn function(&mut self, code: &[u8]) -> io::Result<()> {
+        if !self.target.dialect.has_functions() {
+            return self.target.give_up("libraries of functions", None, |dropped| dropped.functions += 1);
+        }
         self.out.byte(opcode::FUNCTION2);
         self.out.string(code)
     }
@@ -109,6 +125,9 @@ impl<W: Write> Writer<W> {
     /// In cluster mode: what follows belongs to this slot.
     #[expect(clippy::missing_errors_doc, reason = "those of the stream")]
     pub fn slot(&mut self, slot: u64, keys: u64, deadlines: u64) -> io::Result<()> {
+        if !self.target.dialect.has_slots() {
+            return Ok(());
+        }
         self.out.byte(opcode::SLOT_INFO);
         self.out.length(slot);
         self.out.length(keys);
@@ -117,9 +136,14 @@ impl<W: Write> Writer<W> {
     }
 
     /// A key with its value.
+    ///
+    /// # Errors
+    /// Those of the stream, or [`NoForm`](super::NoForm).
     #[inline]
-    #[expect(clippy::missing_errors_doc, reason = "those of the stream")]
     pub fn entry(&mut self, key: &[u8], value: Saved<'_>, meta: &Meta) -> io::Result<()> {
+        if self.target.dialect != Dialect::Redis12 && give_up_deadlines(value, key, &mut self.target)? {
+            return Ok(());
+        }
         if let Some(deadline) = meta.deadline {
             self.out.byte(opcode::EXPIRETIME_MS);
             self.out.raw(&deadline.0.to_le_bytes());
@@ -132,7 +156,7 @@ impl<W: Write> Writer<W> {
             self.out.byte(opcode::FREQ);
             self.out.byte(frequency);
         }
-        save_value(&mut self.out, value, Some(key))
+        save_value(&mut self.out, value, Some(key), &mut self.target)
     }
 
     /// Ends the file; returns the stream, flushed.

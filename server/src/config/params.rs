@@ -9,9 +9,9 @@ use bitflags::bitflags;
 use super::value::{
     AclPubsubDefault, Appendfsync, BindAddresses, DisklessLoad, EnabledFor, EndpointType, LogFormat, LogLevel,
     MaxmemoryPolicy, NotifyEvents, OomScoreAdj, OomScores, OutputLimits, Percentiles, PrimaryAddress, PropagationError,
-    Reason, Rule, SanitizePayload, SavePoint, SavePoints, Share, ShutdownOptions, Source, Supervised, SyslogFacility,
-    Text, TlsAuthClients, Value, check_appenddirname, check_appendfilename, check_dbfilename, check_hostname,
-    check_nodename, check_title,
+    RdbDowngradePolicy, RdbOutputFormat, Reason, Rule, SanitizePayload, SavePoint, SavePoints, Share, ShutdownOptions,
+    Source, Supervised, SyslogFacility, Text, TlsAuthClients, Value, check_appenddirname, check_appendfilename,
+    check_dbfilename, check_hostname, check_nodename, check_title,
 };
 
 bitflags! {
@@ -477,6 +477,10 @@ parameters! {
     "rdbcompression" => rdbcompression: bool = true, PLAIN, [];
     /// RDB file's name.
     "dbfilename" => dbfilename: Text = text("dump.rdb"), Rule::Text(check_dbfilename), [PROTECTED];
+    /// Version of the RDB format that is written to disk.
+    "rdb-output-format" => rdb_output_format: RdbOutputFormat = RdbOutputFormat::Redis12, PLAIN, [];
+    /// What becomes of data that it has no form for.
+    "rdb-downgrade-policy" => rdb_downgrade_policy: RdbDowngradePolicy = RdbDowngradePolicy::Fail, PLAIN, [];
     /// Delete RDB files that only served replication.
     "rdb-del-sync-files" => rdb_del_sync_files: bool = false, PLAIN, [];
     /// Refuse writes after a failed save.

@@ -827,6 +827,44 @@ choices! {
 }
 
 choices! {
+    /// `rdb-output-format`: the version of the RDB format that is written.
+    RdbOutputFormat {
+        /// Redis 7.4 and 8.
+        Redis12 = "redis-12",
+        /// Redis 7.2, Valkey 7.2 and 8.
+        Redis11 = "redis-11",
+        /// Redis 7.0.
+        Redis10 = "redis-10",
+        /// Redis 5 and 6.
+        Redis9 = "redis-9",
+        /// Valkey 9.
+        Valkey80 = "valkey-80",
+    }
+}
+
+impl From<RdbOutputFormat> for persistence::rdb::Dialect {
+    fn from(format: RdbOutputFormat) -> Self {
+        match format {
+            RdbOutputFormat::Redis12 => Self::Redis12,
+            RdbOutputFormat::Redis11 => Self::Redis11,
+            RdbOutputFormat::Redis10 => Self::Redis10,
+            RdbOutputFormat::Redis9 => Self::Redis9,
+            RdbOutputFormat::Valkey80 => Self::Valkey80,
+        }
+    }
+}
+
+choices! {
+    /// `rdb-downgrade-policy`: what becomes of data that the RDB format has no form for.
+    RdbDowngradePolicy {
+        /// Nothing is saved.
+        Fail = "fail",
+        /// They are left out.
+        Drop = "drop",
+    }
+}
+
+choices! {
     /// `appendfsync`: when the append-only file reaches the disk.
     Appendfsync {
         /// Once a second.

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use engine::config::AccessClock;
 use persistence::disk::{Disk as _, DiskFile as _};
-use persistence::rdb::{Meta, Writer, WriterOptions};
+use persistence::rdb::{Downgrade, Meta, Writer, WriterOptions};
 
+use crate::config::value::RdbDowngradePolicy;
 use crate::disk::{ServerDisk, ServerFile};
 use crate::server::Server;
 
@@ -72,7 +73,15 @@ impl Server {
     /// Those of the stream.
     pub fn write_snapshot<W: Write>(&self, out: W, kind: SnapshotKind, mut key_done: impl FnMut()) -> io::Result<W> {
         let config = &self.config;
-        let options = WriterOptions { compress: config.rdbcompression, checksum: config.rdbchecksum };
+        let options = WriterOptions {
+            compress: config.rdbcompression,
+            checksum: config.rdbchecksum,
+            dialect: config.rdb_output_format.into(),
+            downgrade: match config.rdb_downgrade_policy {
+                RdbDowngradePolicy::Fail => Downgrade::Fail,
+                RdbDowngradePolicy::Drop => Downgrade::Drop { now: self.clock.now() },
+            },
+        };
         let mut writer = Writer::new(out, options);
         writer.aux("redis-ver", crate::REDIS_VERSION.as_bytes())?;
         writer.aux("redis-bits", b"64")?;
@@ -103,6 +112,13 @@ impl Server {
                     wait_for_test(delay, counter);
                 }
             }
+        }
+        if !writer.dropped().is_empty() {
+            tracing::warn!(
+                "The RDB format {} has no form for some of the data, which are left out: {}",
+                options.dialect,
+                writer.dropped()
+            );
         }
         writer.finish()
     }
