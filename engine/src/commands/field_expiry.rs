@@ -12,8 +12,8 @@ use crate::effects::EventClass;
 use crate::error::CommandError;
 use crate::keyspace::Emptied;
 use crate::time::UnixMs;
+use crate::types::Hash;
 use crate::types::hash::{FIELD_DEADLINE_MAX, FieldExpiry};
-use crate::types::{Hash, Kind};
 
 /// The declarations.
 pub const COMMANDS: &[&Command] = &[
@@ -550,9 +550,7 @@ fn hsetex(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let argv = args.argv();
     let key = args.next()?;
     let SetEx { exist, change, timed_at, pairs } = SetEx::parse(args, ctx.now)?;
-    if ctx.db.kind(key).is_some_and(|kind| kind != Kind::Hash) {
-        return Err(CommandError::WrongType);
-    }
+    ctx.db.check_type::<Hash>(key)?;
     let fields = || pairs.iter().map(|[field, _]| *field);
     if let Some(wanted) = exist {
         if ctx.db.fields_are_due() {

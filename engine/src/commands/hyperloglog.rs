@@ -9,7 +9,7 @@ use crate::ctx::{CmdResult, Ctx, Outcome};
 use crate::ds::hll::{self, Corrupt, Encoding, REGISTERS, Registers, Storage as _};
 use crate::effects::EventClass;
 use crate::error::CommandError;
-use crate::keyspace::StrBuf;
+use crate::keyspace::{EMBSTR_MAX, StrBuf};
 use crate::types::string::StrRef;
 
 /// The declarations.
@@ -34,10 +34,13 @@ fn sketch(string: StrRef<'_>) -> Result<(&[u8], Encoding), CommandError> {
 /// The HyperLogLog at `key`, to be changed, created when missing; also whether it was.
 fn sketch_for_write<'d>(ctx: &'d mut Ctx<'_>, key: &[u8]) -> Result<(StrBuf<'d>, bool), CommandError> {
     let created = match ctx.db.string_for_write(key)? {
-        Some(string) => {
-            sketch(string)?;
-            false
-        }
+        Some(string) => match sketch(string) {
+            Ok(_) => false,
+            Err(error) => {
+                ctx.db.exists_for_write(key);
+                return Err(error);
+            }
+        },
         None => true,
     };
     let mut buffer = ctx.db.string_buffer(key)?;
@@ -109,6 +112,10 @@ fn count_one(ctx: &mut Ctx<'_>, key: &[u8]) -> Result<u64, CommandError> {
     let Some(string) = ctx.db.read_string(key)? else { return Ok(0) };
     let (bytes, _) = sketch(string)?;
     if let Some(estimate) = hll::cached(bytes) {
+        if bytes.len() <= EMBSTR_MAX {
+            // As if the estimate were written: only for those that are so short does OBJECT ENCODING tell.
+            ctx.db.string_buffer(key)?;
+        }
         return Ok(estimate);
     }
     let estimate = hll::estimate(bytes)?;
@@ -193,7 +200,13 @@ fn pfdebug(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let Some(string) = ctx.db.string_for_write(key)? else {
         return Err(CommandError::Text("ERR The specified key does not exist"));
     };
-    let (bytes, encoding) = sketch(string)?;
+    if let Err(error) = sketch(string) {
+        ctx.db.exists_for_write(key);
+        return Err(error);
+    }
+    // All of them may write, as far as anybody can tell afterwards.
+    let buffer = ctx.db.string_buffer(key)?;
+    let (bytes, encoding) = sketch(StrRef::Bytes(buffer.bytes()))?;
     match word.to_ascii_lowercase().as_slice() {
         b"encoding" => ctx.out.simple(if encoding == Encoding::Dense { "dense" } else { "sparse" }),
         b"decode" => {
@@ -208,15 +221,17 @@ fn pfdebug(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
                     _ => write!(text, "v:{value},{len} "),
                 };
                 written.expect("a string takes everything");
-            })?;
+            });
             ctx.out.bulk(text.trim_end().as_bytes());
         }
         // Both leave a dense one behind.
         b"todense" => {
+            drop(buffer);
             let converted = make_dense(ctx, key)?;
             ctx.out.integer(i64::from(converted));
         }
         b"getreg" => {
+            drop(buffer);
             make_dense(ctx, key)?;
             let (registers, _) = merged(ctx, &[key])?;
             ctx.out.array(REGISTERS);
@@ -328,6 +343,22 @@ mod tests {
             OBJECT ENCODING h => "raw"
             "#,
         );
+    }
+
+    #[test]
+    fn whoever_may_write_leaves_a_raw_string() {
+        for command in ["PFCOUNT h", "PFADD h", "PFMERGE h", "PFDEBUG ENCODING h", "PFDEBUG DECODE h"] {
+            let mut scenario = Scenario::new();
+            scenario.check(
+                r#"
+                SET h "HYLL\x01\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00\x7f\xff" => +OK
+                PFCOUNT h h        => :0
+                OBJECT ENCODING h  => "embstr"
+                "#,
+            );
+            scenario.line(command);
+            scenario.check(r#"OBJECT ENCODING h => "raw""#);
+        }
     }
 
     #[test]

@@ -406,7 +406,10 @@ const SMOVE: Command = Command {
 
 fn smove(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let (source, destination, member) = (args.next()?, args.next()?, args.next()?);
-    if ctx.db.write::<Set>(source)?.is_none() {
+    let found = ctx.db.write::<Set>(source).map(|set| set.is_some());
+    if !matches!(found, Ok(true)) {
+        ctx.db.exists_for_write(destination);
+        found?;
         ctx.out.integer(0);
         return Ok(Outcome::Done);
     }

@@ -213,7 +213,10 @@ fn set_with_options(ctx: &mut Ctx<'_>, key: &[u8], value: &[u8], args: &mut Args
     let found = if options.get {
         Some(reply_string(ctx, key)?)
     } else if matches!(options.condition, Condition::Missing | Condition::Present) {
-        Some(ctx.db.exists(key))
+        Some(match options.condition {
+            Condition::Missing => ctx.db.exists_for_write(key),
+            _ => ctx.db.exists(key),
+        })
     } else {
         None
     };
@@ -289,7 +292,7 @@ const SETNX: Command = Command {
 
 fn setnx(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let (key, value) = (args.next()?, args.next()?);
-    let missing = !ctx.db.exists(key);
+    let missing = !ctx.db.exists_for_write(key);
     if missing {
         store(ctx, key, value, Expiry::Clear);
     }
@@ -517,7 +520,7 @@ const MSETNX: Command = Command {
 
 fn msetnx(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let pairs = pairs(args, "msetnx")?;
-    let free = pairs.iter().all(|[key, _]| !ctx.db.exists(key));
+    let free = pairs.iter().all(|[key, _]| !ctx.db.exists_for_write(key));
     if free {
         for &[key, value] in pairs {
             store(ctx, key, value, Expiry::Clear);
@@ -665,6 +668,7 @@ fn setrange(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let offset = usize::try_from(offset).map_err(|_| CommandError::OffsetOutOfRange)?;
     let before = ctx.db.string_for_write(key)?.map_or(0, StrRef::len);
     if value.is_empty() {
+        ctx.db.exists_for_write(key);
         ctx.out.integer(before as i64);
         return Ok(Outcome::Done);
     }
@@ -788,10 +792,13 @@ const INCRBYFLOAT: Command = Command {
 fn incrbyfloat(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let (key, step) = (args.next()?, args.next()?);
     let before = match ctx.db.string_for_write(key)? {
-        Some(value) => LongDouble::parse(value.text(&mut itoa::Buffer::new())).ok_or(CommandError::NotFloat)?,
-        None => LongDouble::from(0),
+        Some(value) => LongDouble::parse(value.text(&mut itoa::Buffer::new())),
+        None => Some(LongDouble::from(0)),
     };
-    let step = LongDouble::parse(step).ok_or(CommandError::NotFloat)?;
+    let (Some(before), Some(step)) = (before, LongDouble::parse(step)) else {
+        ctx.db.exists_for_write(key);
+        return Err(CommandError::NotFloat);
+    };
     let sum = before + step;
     if !sum.is_finite() {
         return Err(CommandError::NanOrInfinity);

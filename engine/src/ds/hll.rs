@@ -249,12 +249,14 @@ pub fn store<S: Storage>(storage: &mut S, registers: &Registers, sparse_len_max:
     Ok(())
 }
 
-/// Calls `see` with the runs of a sparse one: value and length, and whether zeros are spelled in two bytes.
-///
-/// # Errors
-/// [`Corrupt`].
-pub fn for_each_run(bytes: &[u8], mut see: impl FnMut(u8, usize, bool)) -> Result<(), Corrupt> {
-    runs(bytes).try_for_each(|run| run.map(|run| see(run.value, run.len, run.bytes == 2)))
+/// Calls `see` with the runs of a sparse one: value and length, and whether zeros are spelled in two bytes. They are shown as
+/// they stand there, whether or not they add up.
+pub fn for_each_run(bytes: &[u8], mut see: impl FnMut(u8, usize, bool)) {
+    let mut rest = bytes.get(HEADER..).unwrap_or_default();
+    while let Some(run) = Run::read(rest) {
+        see(run.value, run.len, run.bytes == 2);
+        rest = &rest[run.bytes..];
+    }
 }
 
 /// Equal registers in a sparse one.

@@ -24,7 +24,7 @@ use crate::types::{Collection, Hash, Kind, List, Set, Str, Stream, Value, Zset};
 pub use crate::ds::entry::Ref;
 
 /// Longest string whose encoding is called `embstr`, in bytes.
-const EMBSTR_MAX: usize = 44;
+pub const EMBSTR_MAX: usize = 44;
 
 /// Keys that [`Db::prefetch_keys`] takes at a time: as many cache misses as a processor has under way, about.
 pub const PREFETCH_KEYS: usize = 16;
@@ -622,6 +622,7 @@ impl Db {
                     }
                     let (parts, before) = (parts(place.get()), Size::of(place.get()));
                     self.waste.value(place.update(|entry| entry.set(None, fresh())), parts);
+                    place.get_mut().set_clock(self.clock);
                     self.sizes.changed(before, Size::of(place.get()));
                 }
                 (place, expired)
@@ -657,6 +658,29 @@ impl Db {
     /// Whether `key` exists. Not counted as a read.
     pub fn exists(&mut self, key: &[u8]) -> bool {
         self.live(key).is_some()
+    }
+
+    /// Whether `key` exists, for a command that might have changed it and leaves it alone if it does (NX): to have looked counts
+    /// as an access. A change counts by itself.
+    pub fn exists_for_write(&mut self, key: &[u8]) -> bool {
+        let access = self.access();
+        self.live(key).map(|place| access.note(place.into_mut())).is_some()
+    }
+
+    /// Tells whether the collection at `key`, if there is one, can be changed as one of type `T`. Counted as an access if not:
+    /// there will be no other.
+    ///
+    /// # Errors
+    /// [`CommandError::WrongType`].
+    pub fn check_type<T: Collection>(&mut self, key: &[u8]) -> Result<(), CommandError> {
+        let access = self.access();
+        match self.live(key) {
+            Some(place) if !T::fits(place.get().encoding()) => {
+                access.note(place.into_mut());
+                Err(CommandError::WrongType)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The type of the value at `key`. Not counted as a read.
@@ -716,15 +740,19 @@ impl Db {
         }
     }
 
-    /// The string at `key`, about to be replaced or changed: not counted as a read.
+    /// The string at `key`, about to be replaced or changed: not counted as a read. The change counts as an access; who makes
+    /// none asks [`exists_for_write`](Self::exists_for_write).
     ///
     /// # Errors
     /// [`CommandError::WrongType`].
     pub fn string_for_write(&mut self, key: &[u8]) -> Result<Option<StrRef<'_>>, CommandError> {
-        match self.live(key) {
-            None => Ok(None),
-            Some(place) => place.into_ref().string().map(|string| Some(str_ref(string))).ok_or(CommandError::WrongType),
+        let access = self.access();
+        let Some(place) = self.live(key) else { return Ok(None) };
+        if !place.get().encoding().is_string() {
+            access.note(place.into_mut());
+            return Err(CommandError::WrongType);
         }
+        Ok(place.into_ref().string().map(str_ref))
     }
 
     /// The collection at `key`, to be changed. Not counted as a read.
@@ -810,9 +838,18 @@ impl Db {
         self.about_to_change(hash(key));
         let n = match self.live_and_sizes(key) {
             Some((mut place, sizes)) => {
-                let held = place.get().string().ok_or(CommandError::WrongType)?;
+                let Some(held) = place.get().string() else {
+                    access.note(place.into_mut());
+                    return Err(CommandError::WrongType);
+                };
                 let before = Size::of_string(held);
-                let n = f(Some(str_ref(held)))?;
+                let n = match f(Some(str_ref(held))) {
+                    Ok(n) => n,
+                    Err(error) => {
+                        access.note(place.into_mut());
+                        return Err(error);
+                    }
+                };
                 if place.get_mut().set_in_place(StoredStr::Int(n)) {
                     sizes.changed(before, Size::of_string(StoredStr::Int(n)));
                     access.note(place.into_mut());
@@ -846,6 +883,7 @@ impl Db {
     #[inline]
     fn put(&mut self, key: &[u8], value: NewValue<'_>, expiry: Expiry) {
         let hash = hash(key);
+        let access = self.access();
         self.about_to_change(hash);
         match self.table.place(hash, key) {
             Place::Occupied(mut place) => {
@@ -860,9 +898,7 @@ impl Db {
                     };
                 if in_place {
                     self.sizes.changed(before, Size::of(place.get()));
-                    if self.access == AccessClock::Lru {
-                        place.get_mut().set_clock(self.clock);
-                    }
+                    access.replaced(place.into_mut());
                     return;
                 }
                 let expired = held.is_some_and(|deadline| deadline < self.passed);
@@ -875,8 +911,10 @@ impl Db {
                 forget_fields(&mut self.field_deadlines, place.get());
                 let old = place.update(|entry| entry.set(deadline, value));
                 self.sizes.changed(before, Size::of(place.get()));
-                if expired || self.access == AccessClock::Lru {
+                if expired {
                     place.get_mut().set_clock(self.clock);
+                } else {
+                    access.replaced(place.get_mut());
                 }
                 if held != deadline {
                     self.deadlines.changed(position(hash), held, deadline, self.table.logical_size());
@@ -1335,6 +1373,15 @@ impl Access {
             entry.set_clock(clock);
         }
         entry
+    }
+
+    /// The value was replaced by a new one: it keeps the frequency of the old one.
+    #[inline]
+    fn replaced(self, mut entry: EntryMut<'_>) {
+        match self.kind {
+            AccessClock::Lru => entry.set_clock(self.fresh),
+            AccessClock::Lfu { .. } => drop(self.note(entry)),
+        }
     }
 }
 

@@ -5,8 +5,8 @@ mod db;
 mod sizes;
 
 pub use db::{
-    CollectionRef, Db, Emptied, EntryView, ExpiredFields, Expiry, Garbage, Incoming, Notes, PARTS_MIN, PREFETCH_KEYS,
-    Ref, STALLING_PARTS, StrBuf, ValueRef, Waste,
+    CollectionRef, Db, EMBSTR_MAX, Emptied, EntryView, ExpiredFields, Expiry, Garbage, Incoming, Notes, PARTS_MIN,
+    PREFETCH_KEYS, Ref, STALLING_PARTS, StrBuf, ValueRef, Waste,
 };
 pub use sizes::{Mut, Sizes};
 

@@ -148,7 +148,7 @@ fn restore(call: &mut Call<'_>, args: &mut Args<'_>) -> CmdResult {
     let check = !call.server.debug.skips_checksum;
     let lazy = call.server.engine.config.lazy_server_del;
     let result = on_data(call, |ctx| {
-        if !options.replace && ctx.db.exists(key) {
+        if !options.replace && ctx.db.exists_for_write(key) {
             return Err(CommandError::Text("BUSYKEY Target key name already exists."));
         }
         let ttl = resp::number::parse_i64(ttl).ok_or(CommandError::NotInteger)?;

@@ -262,7 +262,8 @@ fn rename_key(ctx: &mut Ctx<'_>, from: &[u8], to: &[u8], replace: bool) -> Resul
     if !ctx.db.exists(from) {
         return Err(CommandError::NoSuchKey);
     }
-    if from == to || (!replace && ctx.db.exists(to)) {
+    if from == to || (!replace && ctx.db.exists_for_write(to)) {
+        ctx.db.exists_for_write(from);
         return Ok(false);
     }
     let lazy = ctx.config.lazy_server_del;
@@ -334,11 +335,11 @@ fn copy(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     };
     let deadline = ctx.db.deadline(from).flatten();
     let target = if same_db { &mut *ctx.db } else { ctx.others.get(index).expect("it was checked") };
-    if target.exists(to) {
-        if !replace {
-            ctx.out.integer(0);
-            return Ok(Outcome::Done);
-        }
+    if !replace && target.exists_for_write(to) {
+        ctx.out.integer(0);
+        return Ok(Outcome::Done);
+    }
+    if replace {
         let old = target.delete(to);
         ctx.effects.free_later.extend(old.filter(|old| is_for_others(old, ctx.config.lazy_server_del)));
     }
@@ -372,7 +373,8 @@ fn move_key(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         return Err(SAME_OBJECT);
     }
     let target = ctx.others.get(index).expect("it was checked");
-    if !ctx.db.exists(key) || target.exists(key) {
+    if !ctx.db.exists(key) || target.exists_for_write(key) {
+        ctx.db.exists_for_write(key);
         ctx.out.integer(0);
         return Ok(Outcome::Done);
     }

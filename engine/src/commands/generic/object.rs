@@ -218,6 +218,33 @@ mod tests {
             OBJECT IDLETIME k             => :0
             "#,
         );
+        // To have looked at what might have been changed is an access, too.
+        for (command, touched) in [
+            ("COPY k other", true),
+            ("COPY other k", true),
+            ("MOVE k 0", false),
+            ("RENAMENX k other", true),
+            ("RENAME k k", true),
+            ("SET k v NX", true),
+            ("SETNX k v", true),
+            ("MSETNX k v", true),
+            ("SETRANGE k 0 \"\"", true),
+            ("INCR k", true),
+            ("INCRBYFLOAT k 1", true),
+            ("PFADD k a", true),
+            ("LPUSH k a", true),
+            ("SMOVE none k a", true),
+            ("HSETEX k FIELDS 1 a b", true),
+            ("APPEND list a", false),
+            ("EXISTS k", false),
+            ("OBJECT ENCODING k", false),
+        ] {
+            let mut scenario = Scenario::new();
+            scenario.check("MSET k v other v => +OK\n RPUSH list a => :1\n wait 10000");
+            scenario.line(command);
+            let idle = scenario.line("OBJECT IDLETIME k");
+            assert_eq!(idle, if touched { ":0" } else { ":10" }, "after {command}");
+        }
         let lru = Scenario::new().check("SET k v => +OK").line("OBJECT FREQ k");
         assert!(lru.starts_with("-ERR An LFU maxmemory policy is not selected"), "{lru}");
         let access_clock = AccessClock::Lfu { log_factor: 10, decay_minutes: 1 };
