@@ -88,8 +88,8 @@ impl SortedSet {
                 let member = place.get();
                 let old = member.score();
                 match decide(Some(old)) {
-                    // Equal scores are left alone, so that 0 does not turn into -0.
-                    Some(score) if score != old => {
+                    // Negative zero is another score than zero, of the same place in the order.
+                    Some(score) if score.to_bits() != old.to_bits() => {
                         assert!(!score.is_nan(), "callers refuse NaN");
                         self.tree.rescore(member, score);
                         Updated::Changed

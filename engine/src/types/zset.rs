@@ -492,7 +492,8 @@ impl Zset {
         }
     }
 
-    fn become_tree(&mut self, adding: usize) {
+    /// Takes the form of a tree, with room for `adding` more members.
+    pub(crate) fn become_tree(&mut self, adding: usize) {
         let Zset::Listpack(pack) = self else { return };
         let mut tree = SortedSet::with_capacity((pack.len() / 2).saturating_add(adding.min(PREPARED_MEMBERS_MAX)));
         let mut buf = ElemBuf::default();

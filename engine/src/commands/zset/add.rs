@@ -93,7 +93,8 @@ impl Options {
         Ok(())
     }
 
-    /// The score that a member gets; `None` leaves it as it is. The answer is NaN when an increment makes it so.
+    /// The score that a member gets; `None` leaves it as it is. The answer is NaN when an increment makes it so. Whoever uses
+    /// it leaves an equal score alone, so that 0 does not turn into -0 ([`changes`]).
     #[inline]
     fn decide(&self, old: Option<f64>, score: f64) -> Option<f64> {
         let Some(old) = old else { return if self.xx { None } else { Some(score) } };
@@ -103,6 +104,11 @@ impl Options {
         let score = if self.incr { old + score } else { score };
         if (self.gt && score <= old) || (self.lt && score >= old) { None } else { Some(score) }
     }
+}
+
+/// Whether a score is another one than the present one.
+fn changes(old: Option<f64>, score: f64) -> bool {
+    old.is_none_or(|old| old != score)
 }
 
 fn zadd(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
@@ -146,7 +152,7 @@ pub(crate) fn add_members<'a>(
             zset.prepare(members.len(), ctx.config);
         }
         for (score, name) in members {
-            match zset.update(name, ctx.config, |old| options.decide(old, score)) {
+            match zset.update(name, ctx.config, |old| options.decide(old, score).filter(|&score| changes(old, score))) {
                 Updated::Added => added += 1,
                 Updated::Changed => changed += 1,
                 Updated::Same => {}
@@ -197,7 +203,7 @@ fn increment(ctx: &mut Ctx<'_>, key: &[u8], options: &Options, name: &[u8], by: 
         }
         zset.update(name, ctx.config, |old| {
             decided = options.decide(old, by);
-            decided.filter(|score| !score.is_nan())
+            decided.filter(|&score| !score.is_nan() && changes(old, score))
         })
     };
     match decided {

@@ -143,8 +143,21 @@ impl Aggregate {
         match self {
             // Opposite infinities cancel out.
             Aggregate::Sum => not_nan(a + b).unwrap_or(0.0),
-            Aggregate::Min => a.min(b),
-            Aggregate::Max => a.max(b),
+            // Of equal scores the first stays: 0 and -0 differ in a reply.
+            Aggregate::Min => {
+                if b < a {
+                    b
+                } else {
+                    a
+                }
+            }
+            Aggregate::Max => {
+                if b > a {
+                    b
+                } else {
+                    a
+                }
+            }
         }
     }
 }
@@ -270,7 +283,13 @@ fn store_result(ctx: &mut Ctx<'_>, args: &mut Args<'_>, operation: Operation, co
     let destination = args.next()?;
     let mut inputs = inputs(ctx, args, command)?;
     let options = Options::parse(args, &mut inputs, operation, false)?;
-    let result = combine(ctx, inputs, operation, options.aggregate);
+    let mut result = combine(ctx, inputs, operation, options.aggregate);
+    if result.len() <= ctx.config.zset_max_listpack_entries {
+        // A negative zero on the way may have made it a tree.
+        let mut buf = ElemBuf::default();
+        let longest = result.iter().map(|(name, _)| name.text(&mut buf).len()).max();
+        result.shrink(longest.unwrap_or(0), ctx.config);
+    }
     store(ctx, destination, result, command);
     Ok(Outcome::Done)
 }
@@ -300,6 +319,7 @@ fn combine(ctx: &mut Ctx<'_>, mut inputs: Vec<Input<'_>>, operation: Operation, 
     let mut result = Zset::new();
     result.prepare(names.len(), ctx.config);
     for (name, score) in names {
+        make_room_for_sign(&mut result, score);
         result.insert(&name, score, ctx.config);
     }
     result
@@ -313,11 +333,19 @@ fn union(ctx: &mut Ctx<'_>, inputs: &[Input<'_>], aggregate: Aggregate) -> Zset 
     result.prepare(inputs.last().map_or(0, |input| input.len), config);
     for input in inputs.iter().filter(|input| input.len > 0) {
         input.for_each(ctx, |name, score| {
+            make_room_for_sign(&mut result, score);
             result
                 .update(name.text(&mut buf), config, |old| Some(old.map_or(score, |old| aggregate.apply(old, score))));
         });
     }
     result
+}
+
+/// A listpack has no negative zero, which is a score of its own in a reply and while scores are combined.
+fn make_room_for_sign(result: &mut Zset, score: f64) {
+    if score == 0.0 && score.is_sign_negative() {
+        result.become_tree(1);
+    }
 }
 
 /// An input's members with their weighted scores.

@@ -4,6 +4,35 @@ use crate::config::EngineConfig;
 use crate::testing::{Scenario, check};
 
 #[test]
+fn negative_zero() {
+    for entries in [0, 128] {
+        let config = EngineConfig { zset_max_listpack_entries: entries, ..EngineConfig::default() };
+        let tree = entries == 0;
+        let mut scenario = Scenario::with(config);
+        scenario.check(
+            r#"
+            ZADD a -0 x 0 y                                       => :2
+            ZADD b 0 x 0 y                                        => :2
+            ZUNION 2 a b WITHSCORES                               => ["x", "0", "y", "0"]
+            ZUNIONSTORE d 2 a b                                   => :2
+            ZRANGE d 0 -1 WITHSCORES                              => ["x", "0", "y", "0"]
+            ZUNION 1 b WEIGHTS -1 WITHSCORES                      => ["x", "-0", "y", "-0"]
+            ZUNION 2 b a WEIGHTS -1 1 AGGREGATE MAX WITHSCORES    => ["x", "-0", "y", "-0"]
+            ZINTER 2 b a WEIGHTS -1 1 AGGREGATE MIN WITHSCORES    => ["x", "-0", "y", "-0"]
+            ZUNIONSTORE d 1 b WEIGHTS -1                          => :2
+            ZADD b CH -0 x                                        => :0
+            ZSCORE b x                                            => "0"
+            ZINCRBY b -0 x                                        => "0"
+            "#,
+        );
+        // A listpack keeps the integer.
+        assert_eq!(scenario.line("OBJECT ENCODING d"), if tree { "\"skiplist\"" } else { "\"listpack\"" });
+        assert_eq!(scenario.line("ZSCORE d x"), if tree { "\"-0\"" } else { "\"0\"" });
+        assert_eq!(scenario.line("ZSCORE a x"), if tree { "\"-0\"" } else { "\"0\"" });
+    }
+}
+
+#[test]
 fn weights_of_zero_and_infinite_scores() {
     check(
         r#"
