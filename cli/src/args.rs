@@ -11,6 +11,7 @@ use std::time::Duration;
 use resp::inline::split_words;
 
 use crate::cluster::options::ClusterOptions;
+use crate::tls::Tls;
 
 /// Where the server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,21 @@ pub(crate) enum Family {
     Any,
     V4,
     V6,
+}
+
+/// How servers are reached: the same for every connection of the process.
+#[derive(Clone, Debug)]
+pub(crate) struct Reach {
+    pub(crate) family: Family,
+    /// How long connecting may take; `None` leaves it to the system.
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) tls: Tls,
+}
+
+impl Default for Reach {
+    fn default() -> Reach {
+        Reach { family: Family::Any, timeout: None, tls: Tls::default() }
+    }
 }
 
 /// How replies are printed.
@@ -118,9 +134,7 @@ pub(crate) enum Mode {
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) endpoint: Endpoint,
-    pub(crate) family: Family,
-    /// How long connecting may take; `None` leaves it to the system.
-    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) reach: Reach,
     pub(crate) user: Option<Vec<u8>>,
     pub(crate) password: Option<Vec<u8>>,
     pub(crate) ask_password: bool,
@@ -169,8 +183,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             endpoint: Endpoint { host: "127.0.0.1".to_owned(), port: 6379, socket: None },
-            family: Family::Any,
-            connect_timeout: None,
+            reach: Reach::default(),
             user: None,
             password: None,
             ask_password: false,
@@ -298,16 +311,17 @@ fn percent_decode(text: &[u8]) -> Result<Vec<u8>, Stop> {
     Ok(out)
 }
 
-/// `redis://[user[:password]@]host[:port][/db]`.
+/// `redis[s]://[user[:password]@]host[:port][/db]`.
 pub(crate) fn uri(text: &[u8], options: &mut Options) -> Result<(), Stop> {
     let scheme_is = |scheme: &[u8]| text.len() >= scheme.len() && text[..scheme.len()].eq_ignore_ascii_case(scheme);
-    if scheme_is(b"rediss://") {
-        return fail("rediss:// needs TLS, which redis-cli-rs does not have yet");
-    }
-    if !scheme_is(b"redis://") {
+    let mut rest = if scheme_is(b"rediss://") {
+        options.reach.tls.on = true;
+        &text[b"rediss://".len()..]
+    } else if scheme_is(b"redis://") {
+        &text[b"redis://".len()..]
+    } else {
         return fail("Invalid URI scheme");
-    }
-    let mut rest = &text[b"redis://".len()..];
+    };
     // The last "@", so that a password may hold one unescaped.
     let authority_end = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
     if let Some(at) = rest[..authority_end].iter().rposition(|&byte| byte == b'@') {
@@ -357,19 +371,7 @@ pub(crate) fn unquote(text: &[u8]) -> Result<Vec<u8>, Stop> {
 }
 
 /// Options that redis-cli has and that are still to come here.
-const MISSING: &[&str] = &[
-    "--ldb",
-    "--ldb-sync-mode",
-    "--tls",
-    "--sni",
-    "--cacert",
-    "--cacertdir",
-    "--cert",
-    "--key",
-    "--tls-ciphers",
-    "--tls-ciphersuites",
-    "--insecure",
-];
+const MISSING: &[&str] = &["--ldb", "--ldb-sync-mode"];
 
 /// `--top 1000000` is a list that nobody reads, and memory.
 const TOP_MAX: i64 = 1_000_000;
@@ -413,10 +415,10 @@ pub(crate) fn parse(
                 }
                 resp = Some(option);
             }
-            b"-4" if options.family == Family::V6 => return fail("Options -4 and -6 are mutually exclusive."),
-            b"-6" if options.family == Family::V4 => return fail("Options -4 and -6 are mutually exclusive."),
-            b"-4" => options.family = Family::V4,
-            b"-6" => options.family = Family::V6,
+            b"-4" if options.reach.family == Family::V6 => return fail("Options -4 and -6 are mutually exclusive."),
+            b"-6" if options.reach.family == Family::V4 => return fail("Options -4 and -6 are mutually exclusive."),
+            b"-4" => options.reach.family = Family::V4,
+            b"-6" => options.reach.family = Family::V6,
             b"-c" => options.cluster = true,
             b"-e" => options.exit_on_error = true,
             b"--raw" => options.output = Some(Output::Raw),
@@ -445,7 +447,10 @@ pub(crate) fn parse(
                 if let Some(name) = MISSING.iter().find(|name| name.as_bytes() == option.as_slice()) {
                     return Ok(Options { mode: Mode::Missing(name), auth_warning: false, ..options });
                 }
-                if let Some(taken) = options.cluster_options.take(option, &arguments[at..]) {
+                let values = &arguments[at..];
+                let taken =
+                    options.cluster_options.take(option, values).or_else(|| options.reach.tls.take(option, values));
+                if let Some(taken) = taken {
                     at += taken;
                     continue;
                 }
@@ -470,7 +475,7 @@ pub(crate) fn parse(
                     b"-p" => options.endpoint.port = port(value)?,
                     b"-s" => options.endpoint.socket = Some(value.clone()),
                     b"-t" => {
-                        options.connect_timeout = connect_timeout(value)?;
+                        options.reach.timeout = connect_timeout(value)?;
                     }
                     b"-a" | b"--pass" => {
                         options.password = Some(value.clone());
@@ -607,7 +612,11 @@ mod tests {
         assert!(options.auth_warning);
         let options = read(&["-u", "redis://secret@h"]).unwrap();
         assert_eq!((options.user, options.password), (None, Some(b"secret".to_vec())));
-        for bad in ["foo", "redis://h:99999", "redis://a:%zz@h", "redis://a:%4@h", "rediss://h"] {
+        assert!(!options.reach.tls.on);
+        let options = read(&["-u", "rediss://h:7/2"]).unwrap();
+        assert!(options.reach.tls.on);
+        assert_eq!((options.endpoint.name().as_str(), options.db), ("h:7", 2));
+        for bad in ["foo", "redis://h:99999", "redis://a:%zz@h", "redis://a:%4@h", "redisss://h"] {
             assert!(matches!(read(&["-u", bad]), Err(Stop::Error(_))), "{bad}");
         }
     }
@@ -622,6 +631,7 @@ mod tests {
             &["-hlocalhost", "x"],
             &["-p", "65536"],
             &["-p", "-1"],
+            &["--cacert"],
             &["-t", "abc"],
             &["-t", "-1"],
             &["-2", "-3"],

@@ -9,8 +9,10 @@ use std::time::Duration;
 use resp::{DecodeError, ReplyDecoder, Value};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
 
-use crate::args::{Endpoint, Family};
+use crate::args::{Endpoint, Family, Reach};
+use crate::tls;
 
 /// Bytes asked of the socket at once.
 const READ_SIZE: usize = 64 * 1024;
@@ -56,7 +58,11 @@ impl From<DecodeError> for Error {
 
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Error {
-        Error::Io(error)
+        match error.kind() {
+            // The end of a TLS session that the server did not announce.
+            io::ErrorKind::UnexpectedEof => Error::Closed,
+            _ => Error::Io(error),
+        }
     }
 }
 
@@ -66,6 +72,30 @@ pub(crate) fn io_text(error: &io::Error) -> String {
     match text.rfind(" (os error ") {
         Some(end) => text[..end].to_owned(),
         None => text,
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub(crate) enum OpenError {
+    Io(io::Error),
+    /// What the options say of TLS cannot be done: the reason.
+    Tls(String),
+}
+
+impl OpenError {
+    /// The message, which names the server.
+    pub(crate) fn tell(&self, server: &str) -> String {
+        match self {
+            OpenError::Io(error) => format!("Could not connect to Redis at {server}: {}", io_text(error)),
+            OpenError::Tls(reason) => format!("Could not negotiate a TLS connection: {reason}"),
+        }
+    }
+}
+
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> OpenError {
+        OpenError::Io(error)
     }
 }
 
@@ -83,13 +113,13 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Connects, trying each address of the host in turn. The error is the last address's.
-    pub(crate) async fn open(endpoint: &Endpoint, family: Family, timeout: Option<Duration>) -> io::Result<Connection> {
-        let connecting = connect(endpoint, family);
-        let stream = match timeout {
+    pub(crate) async fn open(endpoint: &Endpoint, reach: &Reach) -> Result<Connection, OpenError> {
+        let connecting = connect(endpoint, reach);
+        let stream = match reach.timeout {
             None => connecting.await?,
             Some(limit) => match tokio::time::timeout(limit, connecting).await {
                 Ok(stream) => stream?,
-                Err(_) => return Err(io::Error::from(io::ErrorKind::TimedOut)),
+                Err(_) => return Err(io::Error::from(io::ErrorKind::TimedOut).into()),
             },
         };
         Ok(Connection { stream, decoder: ReplyDecoder::default(), chunk: vec![0; READ_SIZE].into_boxed_slice() })
@@ -133,7 +163,7 @@ impl Connection {
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Err(Error::Closed),
-            Err(error) => Err(Error::Io(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -166,11 +196,27 @@ pub(crate) fn encode(out: &mut Vec<u8>, words: &[impl AsRef<[u8]>]) {
     words.iter().for_each(|word| writer.bulk(word.as_ref()));
 }
 
-async fn connect(endpoint: &Endpoint, family: Family) -> io::Result<Box<dyn Stream>> {
-    if let Some(path) = &endpoint.socket {
-        let stream = UnixStream::connect(std::ffi::OsStr::from_bytes(path)).await?;
+async fn connect(endpoint: &Endpoint, reach: &Reach) -> Result<Box<dyn Stream>, OpenError> {
+    match &endpoint.socket {
+        Some(path) => secure(UnixStream::connect(std::ffi::OsStr::from_bytes(path)).await?, reach).await,
+        None => secure(connect_tcp(endpoint, reach.family).await?, reach).await,
+    }
+}
+
+/// With TLS, if that is wanted.
+async fn secure(stream: impl Stream + 'static, reach: &Reach) -> Result<Box<dyn Stream>, OpenError> {
+    if !reach.tls.on {
         return Ok(Box::new(stream));
     }
+    let client = reach.tls.client().map_err(|reason| OpenError::Tls(reason.to_owned()))?;
+    let connector = TlsConnector::from(client.config.clone());
+    match connector.connect(client.name.clone(), stream).await {
+        Ok(stream) => Ok(Box::new(stream)),
+        Err(error) => Err(io::Error::other(tls::handshake_text(&error)).into()),
+    }
+}
+
+async fn connect_tcp(endpoint: &Endpoint, family: Family) -> io::Result<TcpStream> {
     let mut addresses: Vec<SocketAddr> = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port))
         .await
         .map_err(|error| {
@@ -192,7 +238,7 @@ async fn connect(endpoint: &Endpoint, family: Family) -> io::Result<Box<dyn Stre
                 let _ = stream.set_nodelay(true);
                 let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE);
                 let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive);
-                return Ok(Box::new(stream));
+                return Ok(stream);
             }
             Err(error) => last = error,
         }

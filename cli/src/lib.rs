@@ -23,6 +23,7 @@ mod random;
 mod repl;
 mod session;
 mod settings;
+mod tls;
 mod watch;
 
 use std::io::{self, IsTerminal, Read, Write};

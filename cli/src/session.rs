@@ -12,7 +12,7 @@ use resp::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::{Endpoint, Options, Output, Wanted};
-use crate::connection::{Connection, Error, io_text};
+use crate::connection::{Connection, Error};
 use crate::docs::Doc;
 use crate::help;
 use crate::modes::replica;
@@ -272,6 +272,7 @@ impl Session {
     pub(crate) async fn connect_to_uri(&mut self, uri: &[u8]) -> Result<bool, String> {
         let mut options = Options { db: 0, ..self.options.clone() };
         (options.endpoint, options.user, options.password) = (Options::default().endpoint, None, None);
+        options.reach.tls.on = false;
         match crate::args::uri(uri, &mut options) {
             Ok(()) => {}
             Err(crate::args::Stop::Error(text)) => return Err(text),
@@ -307,12 +308,12 @@ impl Session {
         if self.connection.is_some() {
             return true;
         }
-        let opened = Connection::open(&self.endpoint, self.options.family, self.options.connect_timeout).await;
+        let opened = Connection::open(&self.endpoint, &self.options.reach).await;
         let mut connection = match opened {
             Ok(connection) => connection,
             Err(_) if self.quiet => return false,
             Err(error) => {
-                eprintln!("Could not connect to Redis at {}: {}", self.endpoint.name(), io_text(&error));
+                eprintln!("{}", error.tell(&self.endpoint.name()));
                 return false;
             }
         };

@@ -1,13 +1,13 @@
 //! `--cluster`: the masters of a cluster, and tags for their slots.
 
-use crate::args::{Endpoint, Family};
+use crate::args::{Endpoint, Reach};
 use crate::benchmark::options::Options;
 use crate::benchmark::worker::{self, Node};
 use crate::benchmark::workload::TAG_SIZE;
 use crate::benchmark::{Target, greet, settings, write};
 use crate::cluster::node::{Description, SLOTS};
 use crate::cluster::slot_of;
-use crate::connection::{Connection, io_text};
+use crate::connection::{Connection, OpenError, io_text};
 
 /// Letters of tags.
 const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -21,7 +21,7 @@ pub(super) fn reach(options: &Options) -> Result<Target, String> {
 
 async fn masters(options: &Options) -> Result<Target, String> {
     let name = options.endpoint.name();
-    let mut connection = open(&options.endpoint).await?;
+    let mut connection = open(&options.endpoint, &options.reach).await?;
     greet(&mut connection, options, &name).await?;
     let reply = connection.ask(&["CLUSTER", "NODES"]).await.map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(reply.as_bytes().unwrap_or_default()).into_owned();
@@ -44,10 +44,10 @@ async fn masters(options: &Options) -> Result<Target, String> {
             endpoint.clone_from(&options.endpoint);
         }
         write(&format!("Master {number}: {} {}\n", about.id, about.address));
-        let mut connection = open(&endpoint).await?;
+        let mut connection = open(&endpoint, &options.reach).await?;
         greet(&mut connection, options, &endpoint.name()).await?;
         configs.push(settings(&mut connection, &endpoint.name()).await?);
-        let address = worker::address(&endpoint).map_err(|error| cannot(&endpoint, &error))?;
+        let address = worker::address(&endpoint).map_err(|error| OpenError::from(error).tell(&endpoint.name()))?;
         let tags = about.slots.iter().filter_map(|slot| tags[usize::from(*slot)]).collect();
         nodes.push(Node { address, name: endpoint.name(), tags });
     }
@@ -55,12 +55,8 @@ async fn masters(options: &Options) -> Result<Target, String> {
     Ok(Target::new(nodes, configs, options))
 }
 
-fn cannot(endpoint: &Endpoint, error: &std::io::Error) -> String {
-    format!("Could not connect to Redis at {}: {}", endpoint.name(), io_text(error))
-}
-
-async fn open(endpoint: &Endpoint) -> Result<Connection, String> {
-    Connection::open(endpoint, Family::Any, None).await.map_err(|error| cannot(endpoint, &error))
+async fn open(endpoint: &Endpoint, reach: &Reach) -> Result<Connection, String> {
+    Connection::open(endpoint, reach).await.map_err(|error| error.tell(&endpoint.name()))
 }
 
 /// A tag for each slot.

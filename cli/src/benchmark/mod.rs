@@ -4,6 +4,7 @@
 //! worker, an epoll set each), `replies` counts what comes back, `report` prints.
 
 mod cluster;
+mod link;
 mod options;
 mod replies;
 mod report;
@@ -18,15 +19,16 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use resp::Value;
-use socket2::Socket;
 
-use crate::args::{Family, Stop};
+use crate::args::Stop;
+use crate::benchmark::link::Link;
 use crate::benchmark::options::{Format, Options};
 use crate::benchmark::report::Results;
 use crate::benchmark::worker::{Job, Node, Worker};
 use crate::benchmark::workload::{Template, Workload};
-use crate::connection::{Connection, Error, encode, io_text};
+use crate::connection::{Connection, Error, OpenError, encode, io_text};
 use crate::random::Random;
+use crate::tls;
 
 /// How often the running figures are renewed.
 const REFRESH: Duration = Duration::from_millis(250);
@@ -72,6 +74,7 @@ struct Target {
     /// What each connection begins with, and the replies to it.
     greeting: Vec<u8>,
     greeting_replies: u64,
+    tls: Option<tls::Client>,
 }
 
 fn run(mut options: Options) -> Result<(), String> {
@@ -141,17 +144,16 @@ fn reach(options: &Options) -> Result<Target, String> {
     let name = options.endpoint.name();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| io_text(&error))?;
-    let cannot = |error: &io::Error| format!("Could not connect to Redis at {name}: {}", io_text(error));
     let config = runtime.block_on(async {
-        let mut connection =
-            Connection::open(&options.endpoint, Family::Any, None).await.map_err(|error| cannot(&error))?;
+        let opened = Connection::open(&options.endpoint, &options.reach).await;
+        let mut connection = opened.map_err(|error| error.tell(&name))?;
         greet(&mut connection, options, &name).await?;
         settings(&mut connection, &name).await
     })?;
     if config.is_none() {
         eprintln!("WARNING: Could not fetch server CONFIG");
     }
-    let address = worker::address(&options.endpoint).map_err(|error| cannot(&error))?;
+    let address = worker::address(&options.endpoint).map_err(|error| OpenError::from(error).tell(&name))?;
     let node = Node { address, name: String::new(), tags: Vec::new() };
     Ok(Target::new(vec![node], vec![config], options))
 }
@@ -161,7 +163,9 @@ impl Target {
         let words = greeting(options);
         let mut greeting = Vec::new();
         words.iter().for_each(|words| encode(&mut greeting, words));
-        Target { nodes, configs, greeting, greeting_replies: words.len() as u64 }
+        // It has been made, without error, for the first connection.
+        let tls = if options.reach.tls.on { options.reach.tls.client().ok().cloned() } else { None };
+        Target { nodes, configs, greeting, greeting_replies: words.len() as u64, tls }
     }
 }
 
@@ -213,14 +217,14 @@ fn greeting(options: &Options) -> Vec<Vec<Vec<u8>>> {
 /// `-I`: holds connections open until interrupted or until the server says something.
 fn idle(options: &Options, target: &Target) -> Result<(), String> {
     println!("Creating {} idle connections and waiting forever (Ctrl+C when done)", options.clients);
-    let sockets: Vec<Socket> = (0..options.clients)
-        .map(|index| worker::connect(&target.nodes[index % target.nodes.len()].address))
+    let mut links: Vec<Link> = (0..options.clients)
+        .map(|index| Link::open(&target.nodes[index % target.nodes.len()].address, target.tls.as_ref()))
         .collect::<io::Result<_>>()
-        .map_err(|error| format!("Could not connect to Redis at {}: {}", options.endpoint.name(), io_text(&error)))?;
+        .map_err(|error| OpenError::from(error).tell(&options.endpoint.name()))?;
     let mut buffer = [0; 4096];
     loop {
-        for mut socket in &sockets {
-            match socket.read(&mut buffer) {
+        for link in &mut links {
+            match link.read(&mut buffer) {
                 Ok(0) => return Err("Error: Server closed the connection".to_owned()),
                 Ok(count) => {
                     let text = String::from_utf8_lossy(&buffer[..count]).trim_end().to_owned();
@@ -231,7 +235,7 @@ fn idle(options: &Options, target: &Target) -> Result<(), String> {
                 Err(error) => return Err(format!("Error: {}", io_text(&error))),
             }
         }
-        write(&format!("clients: {}\r", sockets.len()));
+        write(&format!("clients: {}\r", links.len()));
         thread::sleep(REFRESH);
     }
 }
@@ -285,6 +289,7 @@ fn test(options: &Options, target: &Target, workload: &Workload, random: &mut Ra
         nodes: &target.nodes,
         greeting: &target.greeting,
         greeting_replies: target.greeting_replies,
+        tls: target.tls.as_ref(),
         pipeline: options.pipeline,
         keep_alive: options.keep_alive,
         requests: if options.duration.is_some() { u64::MAX } else { options.requests },

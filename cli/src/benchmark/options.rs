@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
-use crate::args::{self, Endpoint, Stop, leading_float, leading_integer};
+use crate::args::{self, Endpoint, Reach, Stop, leading_float, leading_integer};
 
 /// How results are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,7 @@ pub(crate) enum Format {
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) endpoint: Endpoint,
+    pub(crate) reach: Reach,
     pub(crate) user: Option<Vec<u8>>,
     pub(crate) password: Option<Vec<u8>>,
     pub(crate) db: i64,
@@ -60,6 +61,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             endpoint: args::Options::default().endpoint,
+            reach: Reach::default(),
             user: None,
             password: None,
             db: 0,
@@ -135,6 +137,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
             b"--enable-tracking" => options.tracking = true,
             b"--cluster" => options.cluster = true,
             name => {
+                if let Some(taken) = options.reach.tls.take(name, &arguments[at..]) {
+                    at += taken;
+                    continue;
+                }
                 let name = String::from_utf8_lossy(name).into_owned();
                 let invalid = || Stop::Error(format!("Invalid option \"{name}\" or option argument missing"));
                 if last {
@@ -166,6 +172,7 @@ fn valued(options: &mut Options, name: &str, value: Vec<u8>) -> Result<(), Optio
             let mut parsed = args::Options { endpoint: options.endpoint.clone(), ..args::Options::default() };
             args::uri(&value, &mut parsed)?;
             options.endpoint = parsed.endpoint;
+            options.reach.tls.on |= parsed.reach.tls.on;
             options.user = parsed.user.or(options.user.take());
             options.password = parsed.password.or(options.password.take());
             options.db = parsed.db;
@@ -222,13 +229,16 @@ mod tests {
         assert_eq!(options.threads, Some(500));
         assert_eq!(options.tests.unwrap(), ["set", "get"]);
         assert_eq!(options.command, [b"set".to_vec(), b"-n".to_vec()]);
+        assert!(!options.reach.tls.on);
+        assert!(read("-u rediss://h").unwrap().reach.tls.on);
+        assert!(read("--cacert x --tls -n 7").unwrap().reach.tls.on);
         let odd = read("-c 0 -P -5 -n x --precision 99").unwrap();
         assert_eq!((odd.clients, odd.pipeline, odd.requests, odd.precision), (1, 1, 1, 6));
     }
 
     #[test]
     fn what_is_refused() {
-        for bad in ["-n", "--foo 1", "--foo", "--rps 0", "--duration x", "-p 99999", "-u foo"] {
+        for bad in ["-n", "--cacert", "--foo 1", "--foo", "--rps 0", "--duration x", "-p 99999", "-u foo"] {
             assert!(matches!(read(bad), Err(Stop::Error(_))), "{bad}");
         }
         assert_eq!(read("--help").unwrap_err(), Stop::Help);

@@ -14,13 +14,15 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::SockAddr;
 
 use crate::args::Endpoint;
+use crate::benchmark::link::Link;
 use crate::benchmark::replies::ReplyCounter;
 use crate::benchmark::workload::{Batch, TAG_SIZE, Workload};
 use crate::connection::io_text;
 use crate::random::Random;
+use crate::tls;
 
 /// Bytes read at once.
 const READ_SIZE: usize = 64 * 1024;
@@ -62,6 +64,7 @@ pub(crate) struct Job<'a> {
     pub(crate) greeting: &'a [u8],
     /// Replies to the greeting.
     pub(crate) greeting_replies: u64,
+    pub(crate) tls: Option<&'a tls::Client>,
     pub(crate) pipeline: usize,
     pub(crate) keep_alive: bool,
     /// Requests to send; the rest is not sent.
@@ -98,19 +101,6 @@ pub(crate) fn address(endpoint: &Endpoint) -> io::Result<SockAddr> {
     found.next().map(SockAddr::from).ok_or_else(|| io::Error::new(ErrorKind::NotFound, "no address"))
 }
 
-/// Opens a connection without waiting for it.
-pub(crate) fn connect(address: &SockAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::from(i32::from(address.family())), Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    if !address.is_unix() {
-        socket.set_tcp_nodelay(true)?;
-    }
-    match socket.connect(address) {
-        Err(error) if error.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => Err(error),
-        _ => Ok(socket),
-    }
-}
-
 /// What a client is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -126,7 +116,7 @@ enum State {
 struct Client {
     /// Index of the server.
     node: usize,
-    socket: Socket,
+    link: Link,
     state: State,
     batch: Batch,
     /// Bytes of the greeting or the batch that are sent.
@@ -177,7 +167,7 @@ impl<'a> Worker<'a> {
             let tag = tags.get((number / job.nodes.len()) % tags.len().max(1)).copied();
             let client = Client {
                 node,
-                socket: connect(&job.nodes[node].address)?,
+                link: Link::open(&job.nodes[node].address, job.tls)?,
                 state: State::Connecting,
                 batch: job.workload.batch(job.pipeline, tag),
                 sent: 0,
@@ -185,15 +175,15 @@ impl<'a> Worker<'a> {
                 replies: ReplyCounter::default(),
                 wants_write: true,
             };
-            worker.register(&client.socket, index)?;
+            worker.register(&client.link, index)?;
             worker.clients.push(client);
         }
         Ok(worker)
     }
 
-    fn register(&self, socket: &Socket, index: usize) -> io::Result<()> {
+    fn register(&self, link: &Link, index: usize) -> io::Result<()> {
         let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT;
-        Ok(epoll::add(&self.epoll, socket, epoll::EventData::new_u64(index as u64), flags)?)
+        Ok(epoll::add(&self.epoll, link.socket(), epoll::EventData::new_u64(index as u64), flags)?)
     }
 
     /// Runs until all requests have their replies. The latencies, in microseconds.
@@ -255,7 +245,7 @@ impl<'a> Worker<'a> {
         if count == 0 {
             client.state = State::Done;
             self.active -= 1;
-            let _ = epoll::delete(&self.epoll, &client.socket);
+            let _ = epoll::delete(&self.epoll, client.link.socket());
             return Ok(());
         }
         self.job.workload.fill(&mut client.batch, count, &mut self.random);
@@ -284,8 +274,11 @@ impl<'a> Worker<'a> {
             return Ok(());
         }
         if client.state == State::Connecting {
-            if let Some(error) = client.socket.take_error().map_err(|error| io_text(&error))? {
+            if let Some(error) = client.link.socket().take_error().map_err(|error| io_text(&error))? {
                 return Err(io_text(&error));
+            }
+            if !client.link.handshake().map_err(|error| io_text(&error))? {
+                return self.show_interest(index, true);
             }
             client.sent = 0;
             match self.job.greeting_replies {
@@ -298,7 +291,7 @@ impl<'a> Worker<'a> {
             self.flush(index)?;
         }
         if flags.intersects(epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ERR) {
-            self.receive(index)?;
+            while self.receive(index)? {}
         }
         Ok(())
     }
@@ -312,32 +305,42 @@ impl<'a> Worker<'a> {
             _ => &[],
         };
         while client.sent < bytes.len() {
-            match (&client.socket).write(&bytes[client.sent..]) {
+            match client.link.write(&bytes[client.sent..]) {
                 Ok(count) => client.sent += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(format!("Writing to socket: {}", io_text(&error))),
             }
         }
-        let wants_write = client.sent < bytes.len();
+        let done = client.sent == bytes.len();
+        self.show_interest(index, done)
+    }
+
+    /// Has the epoll set report when the socket can be written, if that is waited for: when not all was given to the link, or the link
+    /// has not given all to the socket.
+    fn show_interest(&mut self, index: usize, done: bool) -> Result<(), String> {
+        let client = &mut self.clients[index];
+        let wants_write = !client.link.flushed().map_err(|error| io_text(&error))? || !done;
         if wants_write != client.wants_write {
             client.wants_write = wants_write;
             let mut flags = epoll::EventFlags::IN;
             flags.set(epoll::EventFlags::OUT, wants_write);
-            epoll::modify(&self.epoll, &client.socket, epoll::EventData::new_u64(index as u64), flags)
+            epoll::modify(&self.epoll, client.link.socket(), epoll::EventData::new_u64(index as u64), flags)
                 .map_err(|error| io_text(&error.into()))?;
         }
         Ok(())
     }
 
-    fn receive(&mut self, index: usize) -> Result<(), String> {
+    /// Reads once; whether to read again.
+    fn receive(&mut self, index: usize) -> Result<bool, String> {
         let client = &mut self.clients[index];
-        let count = match (&client.socket).read(&mut self.buffer) {
+        let count = match client.link.read(&mut self.buffer) {
             Ok(0) => return Err("Server closed the connection".to_owned()),
             Ok(count) => count,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return Ok(()),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return Ok(false),
             Err(error) => return Err(io_text(&error)),
         };
+        let more = client.link.keeps_bytes();
         let complete = client.replies.feed(&self.buffer[..count]).map_err(|error| error.to_string())?;
         if let Some(text) = client.replies.take_error() {
             return Err(match self.job.nodes[client.node].name.as_str() {
@@ -346,15 +349,16 @@ impl<'a> Worker<'a> {
             });
         }
         if complete == 0 {
-            return Ok(());
+            return Ok(more);
         }
         if let State::Greeting(left) = client.state {
             let answered = complete.min(left);
             client.state = State::Greeting(left - answered);
             if left > answered {
-                return Ok(());
+                return Ok(more);
             }
-            return self.next(index);
+            self.next(index)?;
+            return Ok(more && self.clients[index].state != State::Done);
         }
         let State::Waiting(left) = client.state else { return Err("unexpected reply".to_owned()) };
         let left = left.checked_sub(complete).ok_or("more replies than requests")?;
@@ -364,9 +368,14 @@ impl<'a> Worker<'a> {
         self.job.finished.fetch_add(complete, Ordering::Relaxed);
         self.job.latency.fetch_add(micros.saturating_mul(complete), Ordering::Relaxed);
         if left > 0 {
-            return Ok(());
+            return Ok(more);
         }
-        if self.job.keep_alive { self.next(index) } else { self.reconnect(index) }
+        if self.job.keep_alive {
+            self.next(index)?;
+        } else {
+            self.reconnect(index)?;
+        }
+        Ok(more && !matches!(self.clients[index].state, State::Connecting | State::Done))
     }
 
     /// `-k 0`: a new connection for the next requests.
@@ -375,11 +384,11 @@ impl<'a> Worker<'a> {
             return self.next(index);
         }
         let address = &self.job.nodes[self.clients[index].node].address;
-        let socket = connect(address).map_err(|error| io_text(&error))?;
-        self.register(&socket, index).map_err(|error| io_text(&error))?;
+        let link = Link::open(address, self.job.tls).map_err(|error| io_text(&error))?;
+        self.register(&link, index).map_err(|error| io_text(&error))?;
         let client = &mut self.clients[index];
         // Closing the old one takes it out of the epoll set.
-        client.socket = socket;
+        client.link = link;
         client.state = State::Connecting;
         client.replies = ReplyCounter::default();
         client.wants_write = true;

@@ -111,7 +111,7 @@ impl Manager {
         }
         self.say(Tone::Step, ">>> Sending CLUSTER MEET messages to join the cluster\n");
         let first = self.nodes[0].about.address.clone();
-        let words = meet(&first, self.options.family).await;
+        let words = meet(&first, self.options.reach.family).await;
         for node in &mut self.nodes[1..] {
             node.ask(&words).await?;
         }

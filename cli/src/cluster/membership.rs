@@ -33,7 +33,7 @@ impl Manager {
         }
         let text = format!(">>> Send CLUSTER MEET to node {new} to make it join the cluster.\n");
         self.say(Tone::Step, &text);
-        let words = meet(&self.nodes[0].about.address, self.options.family).await;
+        let words = meet(&self.nodes[0].about.address, self.options.reach.family).await;
         node.ask(&words).await?;
         self.nodes.push(node);
         if let Some(master) = master {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use resp::Value;
 
 use crate::args::{Endpoint, Options};
-use crate::connection::{Connection, Error, io_text};
+use crate::connection::{Connection, Error};
 
 /// Hash slots of a cluster.
 pub(crate) const SLOTS: usize = 16384;
@@ -132,9 +132,9 @@ pub(crate) async fn open(
     end: &str,
 ) -> Result<Connection, Said> {
     let endpoint = Endpoint { host: address.host.clone(), port: address.port, socket: None };
-    let opened = Connection::open(&endpoint, options.family, options.connect_timeout).await;
+    let opened = Connection::open(&endpoint, &options.reach).await;
     let mut connection = opened.map_err(|error| {
-        eprintln!("Could not connect to Redis at {address}: {}{end}", io_text(&error));
+        eprintln!("{}{end}", error.tell(&address.to_string()));
         Said
     })?;
     if let (user, Some(password)) = credentials {

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use resp::{ReplyDecoder, Value};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use crate::connection::{Error, encode, io_text};
@@ -36,11 +36,13 @@ pub(crate) async fn run(session: Session) -> ExitCode {
     let mut chunk = vec![0; CHUNK];
     let mut pending: Vec<u8> = Vec::new();
     let mut written = 0;
+    // All was written, some of it perhaps into the encryption's buffer only.
+    let mut flushed = true;
     // The mark was added to what is to be written.
     let mut ended = false;
     let mut announced = false;
     loop {
-        if ended && written == pending.len() && !announced {
+        if ended && written == pending.len() && flushed && !announced {
             announced = true;
             progress.clear();
             println!("All data transferred. Waiting for the last reply...");
@@ -56,7 +58,7 @@ pub(crate) async fn run(session: Session) -> ExitCode {
                 let outcome = match result {
                     Ok(0) => Err(Error::Closed),
                     Ok(count) => replies.take(&chunk[..count]),
-                    Err(error) => Err(Error::Io(error)),
+                    Err(error) => Err(error.into()),
                 };
                 match outcome {
                     Ok(false) => {}
@@ -67,15 +69,17 @@ pub(crate) async fn run(session: Session) -> ExitCode {
                     Err(error) => return failed(&error),
                 }
             }
-            result = writer.write(&pending[written..]), if written < pending.len() => match result {
+            result = write_or_flush(&mut writer, &pending[written..]), if written < pending.len() || !flushed => match result {
+                Ok(0) => flushed = true,
                 Ok(count) => {
                     written += count;
+                    flushed = false;
                     sent += count as u64;
                     progress.show(sent, None);
                 }
-                Err(error) => return failed(&Error::Io(error)),
+                Err(error) => return failed(&error.into()),
             },
-            next = input.recv(), if written == pending.len() && !ended => {
+            next = input.recv(), if written == pending.len() && flushed && !ended => {
                 pending.clear();
                 written = 0;
                 match next {
@@ -101,6 +105,17 @@ pub(crate) async fn run(session: Session) -> ExitCode {
     }
     println!("errors: {}, replies: {}", replies.errors, replies.count);
     if replies.errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Writes some of the bytes; flushes and gives 0 when there are none.
+async fn write_or_flush(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<usize> {
+    if bytes.is_empty() {
+        return writer.flush().await.map(|()| 0);
+    }
+    match writer.write(bytes).await? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        count => Ok(count),
+    }
 }
 
 /// Standard input is read on a thread of its own: a pipe cannot always be waited for.

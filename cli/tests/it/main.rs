@@ -8,3 +8,4 @@ mod process;
 mod recordings;
 mod replay;
 mod server;
+mod tls;

@@ -1,0 +1,210 @@
+//! TLS: both programs against a server behind a proxy that speaks TLS.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::process::{Run, run};
+use crate::server::{Server, find};
+
+const CLI: &str = env!("CARGO_BIN_EXE_redis-cli-rs");
+const BENCHMARK: &str = env!("CARGO_BIN_EXE_redis-benchmark-rs");
+
+/// Certificates as files: `ca`, `other-ca`, and those of the first, `server` and `client`.
+struct Certificates(PathBuf);
+
+impl Certificates {
+    fn make(dir: PathBuf) -> Certificates {
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir).unwrap();
+        let write = |name: &str, certificate: &rcgen::Certificate, key: &KeyPair| {
+            std::fs::write(dir.join(format!("{name}.crt")), certificate.pem()).unwrap();
+            std::fs::write(dir.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+        };
+        let authority = |name: &str| {
+            let mut params = CertificateParams::default();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.distinguished_name.push(DnType::CommonName, name);
+            let key = KeyPair::generate().unwrap();
+            write(name, &params.self_signed(&key).unwrap(), &key);
+            Issuer::new(params, key)
+        };
+        let issuer = authority("ca");
+        authority("other-ca");
+        for name in ["server", "client"] {
+            // Not the name of the host that is connected to: redis-cli does not look.
+            let params = CertificateParams::new(vec![format!("{name}.example")]).unwrap();
+            let key = KeyPair::generate().unwrap();
+            write(name, &params.signed_by(&key, &issuer).unwrap(), &key);
+        }
+        Certificates(dir)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
+    }
+
+    fn load(&self, name: &str) -> CertificateDer<'static> {
+        CertificateDer::from_pem_file(self.0.join(format!("{name}.crt"))).unwrap()
+    }
+
+    /// What `@ca.crt` and the like in a line of arguments stand for.
+    fn fill_in(&self, line: &str) -> String {
+        line.replace('@', &format!("{}/", self.0.display()))
+    }
+}
+
+/// Takes TLS connections, with a client's certificate only, and passes their bytes to a port. The port.
+fn proxy(certificates: &Certificates, to: u16) -> u16 {
+    let mut trusted = RootCertStore::empty();
+    trusted.add(certificates.load("ca")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let clients =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(trusted), Arc::clone(&provider)).build().unwrap();
+    let key = PrivateKeyDer::from_pem_file(certificates.path("server.key")).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(clients)
+        .with_single_cert(vec![certificates.load("server")], key)
+        .unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    listener.set_nonblocking(true).unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let tasks = tokio::task::LocalSet::new();
+        tasks.block_on(&runtime, async move {
+            let listener = TcpListener::from_std(listener).unwrap();
+            let acceptor = TlsAcceptor::from(Arc::new(config));
+            while let Ok((client, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::task::spawn_local(async move {
+                    let Ok(mut client) = acceptor.accept(client).await else { return };
+                    let mut server = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+                    let _ = copy_bidirectional(&mut client, &mut server).await;
+                });
+            }
+        });
+    });
+    port
+}
+
+struct Setup {
+    certificates: Certificates,
+    port: u16,
+}
+
+impl Setup {
+    fn run(&self, program: &str, line: &str, stdin: &[u8]) -> Run {
+        let line = self.certificates.fill_in(line);
+        let own = ["-p".to_owned(), self.port.to_string()];
+        let arguments: Vec<String> = own.into_iter().chain(line.split(' ').map(str::to_owned)).collect();
+        run(Path::new(program), &arguments, stdin, &[])
+    }
+
+    /// Standard output of a run that succeeds.
+    fn succeeds(&self, program: &str, line: &str, stdin: &[u8]) -> String {
+        let line = format!("--tls --cacert @ca.crt --cert @client.crt --key @client.key {line}");
+        let run = self.run(program, &line, stdin);
+        assert_eq!(run.code, Some(0), "{line}: {}", String::from_utf8_lossy(&run.stderr));
+        String::from_utf8(run.stdout).unwrap()
+    }
+
+    /// Standard error of a run that fails.
+    fn fails(&self, program: &str, line: &str) -> String {
+        let run = self.run(program, line, b"");
+        assert_eq!((run.code, run.stdout.as_slice()), (Some(1), &b""[..]), "{line}");
+        String::from_utf8(run.stderr).unwrap()
+    }
+}
+
+#[test]
+fn every_mode_speaks_tls() {
+    let Some(program) = find("REDIS_SERVER", "redis-server") else {
+        eprintln!("skipped: no redis-server to put behind TLS");
+        return;
+    };
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tls-{}", std::process::id()));
+    let certificates = Certificates::make(dir.join("certificates"));
+    let options = ["--repl-diskless-sync-delay", "0", "--cluster-enabled", "yes"];
+    let server = Server::start(&program, &dir.join("server"), &options);
+    let setup = Setup { port: proxy(&certificates, server.port), certificates };
+    setup.succeeds(CLI, "cluster addslotsrange 0 16383", b"");
+    while !setup.succeeds(CLI, "cluster info", b"").contains("cluster_state:ok") {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+
+    let pairs: Vec<String> = (0..50_000).map(|number| format!("SET key:{number} {}\r\n", "x".repeat(100))).collect();
+    let text = setup.succeeds(CLI, "--pipe", pairs.concat().as_bytes());
+    assert!(text.ends_with("errors: 0, replies: 50000\n"), "{text}");
+    assert_eq!(setup.succeeds(CLI, "--scan --count 1000", b"").lines().count(), 50_000);
+    assert_eq!(setup.succeeds(CLI, "--sni server.example get key:7", b""), format!("{}\n", "x".repeat(100)));
+    let folder = setup.run(CLI, "--tls --cacertdir @ --cert @client.crt --key @client.key ping", b"");
+    assert_eq!(folder.stdout, b"PONG\n", "{}", String::from_utf8_lossy(&folder.stderr));
+    assert_eq!(setup.succeeds(CLI, "-3 get nosuch", b""), "\n");
+    assert_eq!(setup.succeeds(CLI, &format!("-u rediss://127.0.0.1:{}/0 echo hi", setup.port), b""), "hi\n");
+    assert_eq!(setup.succeeds(CLI, "--tls-ciphersuites TLS_AES_128_GCM_SHA256 ping", b""), "PONG\n");
+    assert!(setup.succeeds(CLI, "--bigkeys", b"").contains("Sampled 50000 keys in the keyspace!"));
+    let file = setup.certificates.path("dump.rdb");
+    setup.succeeds(CLI, &format!("--rdb {file}"), b"");
+    assert!(std::fs::read(&file).unwrap().len() > 50_000 * 10);
+    let check = format!("--cluster check 127.0.0.1:{}", setup.port);
+    assert!(setup.succeeds(CLI, &check, b"").contains("[OK] All 16384 slots covered."));
+
+    for line in ["-n 3000 -t get,set,lpush -q", "-n 3000 -P 50 -d 3000 -t set,get -q", "-n 30 -c 3 -k 0 -t get -q"] {
+        let text = setup.succeeds(BENCHMARK, line, b"");
+        assert!(text.contains("GET: ") && text.contains(" requests per second"), "{text}");
+    }
+    // The node tells its port without TLS, so it is named itself.
+    assert!(setup.succeeds(BENCHMARK, "--cluster -n 300 -t set -q", b"").contains("Cluster has 1 master nodes"));
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn reasons_for_no_connection() {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tls-reasons-{}", std::process::id()));
+    let certificates = Certificates::make(dir.clone());
+    // Nobody is asked anything behind the proxy.
+    let setup = Setup { port: proxy(&certificates, 1), certificates };
+    for program in [CLI, BENCHMARK] {
+        for (line, reason) in [
+            ("--tls --cacert @nosuch", "Invalid CA Certificate File/Directory"),
+            ("--tls --cacert @ca.key", "Invalid CA Certificate File/Directory"),
+            ("--tls --insecure --cert @client.crt", "Invalid client certificate"),
+            ("--tls --insecure --key @client.key", "Invalid client certificate"),
+            ("--tls --insecure --cert @nosuch --key @client.key", "Invalid client certificate"),
+            ("--tls --insecure --cert @client.crt --key @nosuch", "Invalid private key"),
+            ("--tls --insecure --cert @client.crt --key @server.key", "Invalid private key"),
+            ("--tls --insecure --tls-ciphers FOO:AES128-SHA", "Error while configuring ciphers"),
+            ("--tls --insecure --tls-ciphersuites TLS_AES_128_GCM_SHA256:FOO", "Error while setting cypher suites"),
+            ("--tls --insecure --sni a..b", "Failed to configure SNI"),
+        ] {
+            let text = setup.fails(program, &format!("{line} ping"));
+            assert_eq!(text, format!("Could not negotiate a TLS connection: {reason}\n"), "{line}");
+        }
+        for line in ["--tls --cacert @other-ca.crt", "--tls --cacertdir /nonexistent"] {
+            let text = setup.fails(program, &format!("{line} ping"));
+            let expected = format!(
+                "Could not connect to Redis at 127.0.0.1:{}: SSL_connect failed: certificate verify failed (",
+                setup.port
+            );
+            assert!(text.starts_with(&expected), "{text}");
+        }
+        let text = setup.fails(program, "--tls --cacert @ca.crt ping");
+        assert!(text.ends_with("received fatal alert: CertificateRequired\n"), "{text}");
+    }
+    assert_eq!(setup.fails(CLI, "--cacert @ca.crt ping"), "Error: Server closed the connection\n");
+    assert_eq!(setup.fails(CLI, "--cacert"), "Unrecognized option or bad number of args for: '--cacert'\n");
+    let closed = setup.fails(CLI, "-p 1 --tls --cacert @nosuch ping");
+    assert_eq!(closed, "Could not connect to Redis at 127.0.0.1:1: Connection refused\n");
+    std::fs::remove_dir_all(&dir).unwrap();
+}
