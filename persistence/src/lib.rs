@@ -10,7 +10,7 @@
 //! let mut engine = Engine::new(EngineConfig::default(), 1);
 //! engine.execute(&[b"RPUSH", b"fruits", b"apple", b"pear"], UnixMs(1), &mut Vec::new());
 //! let mut writer = Writer::new(Vec::new(), WriterOptions::default());
-//! writer.aux("ctime", b"1700000000")?;
+//! writer.aux(b"ctime", b"1700000000")?;
 //! writer.select(0, 1, 0)?;
 //! engine.dbs[0].entries().try_for_each(|entry| writer.entry(entry.key, entry.value.into(), &entry.into()))?;
 //! let file = writer.finish()?;
@@ -25,6 +25,8 @@
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! [`rdb::convert`] makes JSON of a file, or commands, or a file of another version.
 #![forbid(unsafe_code)]
 
 pub mod aof;

@@ -171,7 +171,7 @@ fn file() -> impl Strategy<Value = Entries> {
 
 fn write(entries: &Entries, config: &EngineConfig, options: WriterOptions) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), options);
-    writer.aux("redis-ver", b"8.0.6").unwrap();
+    writer.aux(b"redis-ver", b"8.0.6").unwrap();
     writer.function(b"#!lua name=lib").unwrap();
     for (db, key, value, meta) in entries {
         writer.select(*db, 1, 0).unwrap();
@@ -410,4 +410,41 @@ fn deadlines_of_fields_in_other_versions() {
         assert_eq!(dropped, Dropped { field_deadlines: 2, functions: 0 });
         assert_eq!(fields(&file), [field("a", None), field("c", None)], "{dialect}");
     }
+}
+
+#[test]
+fn data_of_modules_are_passed_over() {
+    let mut writer = Writer::new(Vec::new(), WriterOptions::default());
+    writer.entry(b"key", (&Value::String(Str::Int(7))).into(), &Meta::default()).unwrap();
+    let mut file = writer.finish().unwrap();
+    // "test-type" and version 1, in nine characters of six bits: a number, a string, the end.
+    let id = b"test-type".iter().fold(0u64, |id, c| {
+        let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        id << 6 | letters.iter().position(|letter| letter == c).unwrap() as u64
+    });
+    let mut module = vec![0x81];
+    module.extend((id << 10 | 1).to_be_bytes());
+    let value = [&[7, 3, b'm', b'o', b'd'][..], &module, &[2, 5, 5, 1, b'x', 0]].concat();
+    let aux = [&[247][..], &module, &[2, 1, 4], &1.5f64.to_le_bytes(), &[0]].concat();
+    file.splice(9..9, [aux, value].concat());
+    let items = |pass: bool| {
+        let mut reader = Reader::new(&file[..], EngineConfig::default(), Integrity::Full).unwrap();
+        reader.ignore_checksum();
+        if pass {
+            reader.pass_modules();
+        }
+        let mut names = Vec::new();
+        while let Some(item) = reader.next_item()? {
+            names.push(match item {
+                Item::ModuleAux(name) => format!("aux of {name}"),
+                Item::Module { key, name } => format!("{} is {name}", key.escape_ascii()),
+                Item::Entry(entry) => entry.key.escape_ascii().to_string(),
+                other => format!("{other:?}"),
+            });
+        }
+        Ok::<_, RdbError>(names)
+    };
+    assert_eq!(items(true).unwrap(), ["aux of test-type", "mod is test-type", "key"]);
+    let error = items(false).unwrap_err();
+    assert!(matches!(&error, RdbError::Module(name) if &**name == "test-type"), "{error}");
 }

@@ -13,6 +13,7 @@ use persistence::aof::timestamp;
 use persistence::rdb;
 
 use crate::config::parse::error_text;
+use crate::progress::Progress;
 
 /// The name under which the server binary is this tool.
 pub const NAME: &str = "redis-check-aof";
@@ -165,7 +166,8 @@ impl Check {
         }
         let begin = if begins_with_rdb(&target.path) { check_rdb(&mut file, &target.path)? } else { 0 };
         file.seek(SeekFrom::Start(begin)).map_err(failed)?;
-        let mut reader = Reader::new(&file, begin);
+        let progress = Progress::new(size - begin);
+        let mut reader = Reader::new(progress.reader(&file), begin);
         let (mut whole, mut open, mut moment, mut position) = (begin, false, None, begin);
         let end = 'reading: loop {
             let batch = match reader.batch() {
@@ -193,12 +195,14 @@ impl Check {
                         position = end - 2 - words.last().unwrap_or(first).len() as u64;
                         if first.eq_ignore_ascii_case(b"multi") {
                             if open {
+                                progress.erase();
                                 println!("0x{position:16x}: Unexpected MULTI in AOF {name}");
                                 break 'reading Some(ReadError::Truncated);
                             }
                             open = true;
                         } else if first.eq_ignore_ascii_case(b"exec") {
                             if !open {
+                                progress.erase();
                                 println!("0x{position:16x}: Unexpected EXEC in AOF {name}");
                                 break 'reading Some(ReadError::Truncated);
                             }
@@ -212,6 +216,7 @@ impl Check {
                 }
             }
         };
+        progress.erase();
         if let Some((limit, at)) = moment {
             return truncate_to(target, limit, at);
         }
@@ -314,19 +319,23 @@ fn begins_with_rdb(path: &Path) -> bool {
 fn check_rdb(file: &mut File, path: &Path) -> Result<u64, Failed> {
     println!("[offset 0] Checking RDB file {}", path.display());
     let total = file.metadata().ok().map(|meta| meta.len());
+    let progress = Progress::new(total.unwrap_or(0));
     let broken = |error: rdb::RdbError, offset: u64| {
+        progress.erase();
         println!("--- RDB ERROR DETECTED ---");
         println!("[offset {offset}] {error}");
         println!("RDB preamble of AOF file is not sane, aborting.");
         Failed
     };
-    let reader = rdb::Reader::sized(&mut *file, total, EngineConfig::default(), rdb::Integrity::Full);
+    let source = progress.reader(&mut *file);
+    let reader = rdb::Reader::sized(source, total, EngineConfig::default(), rdb::Integrity::Full);
     let mut reader = reader.map_err(|error| broken(error, 0))?;
     let mut keys = 0_u64;
     loop {
         let offset = reader.offset();
         match reader.next_item() {
             Ok(Some(rdb::Item::Aux { name, value })) => {
+                progress.erase();
                 println!("[offset {offset}] AUX FIELD {} = '{}'", name.escape_ascii(), value.escape_ascii());
             }
             Ok(Some(rdb::Item::Entry(_))) => keys += 1,
@@ -335,6 +344,7 @@ fn check_rdb(file: &mut File, path: &Path) -> Result<u64, Failed> {
             Err(error) => return Err(broken(error, reader.offset())),
         }
     }
+    progress.erase();
     println!("[offset {}] \\o/ RDB looks OK! \\o/", reader.offset());
     println!("[info] {keys} keys read");
     let rest = reader.into_parts().1.len() as u64;

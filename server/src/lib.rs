@@ -21,6 +21,7 @@ pub mod memory;
 pub mod net;
 pub mod oom;
 pub mod pool;
+mod progress;
 pub mod propagation;
 pub mod pubsub;
 pub mod scripting;

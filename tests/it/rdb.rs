@@ -150,3 +150,40 @@ fn what_an_older_format_cannot_hold_is_refused_or_left_out() {
     assert_eq!(client.call(&["DEBUG", "RELOAD"]).to_string(), "+OK");
     assert_ne!(client.call(&["HPTTL", "hash", "FIELDS", "1", "a"]).to_string(), "[:-1]");
 }
+
+/// Converts `file`; the result lies in `folder`.
+fn convert(file: &Path, folder: &Folder, format: &str) -> PathBuf {
+    use std::os::unix::process::CommandExt as _;
+    let result = folder.0.join(format);
+    let mut tool = Command::new(tests::binary());
+    tool.arg0("redis-check-rdb").arg("convert").arg(file).arg(&result).args(["--to", format]);
+    let output = tool.output().expect("the tool starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    result
+}
+
+#[test]
+fn converted_files_hold_the_same() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/rdb");
+    for (name, expected) in GOLDEN {
+        let folder = Folder::new(&format!("converted-{name}"), None);
+        let file = golden.join(format!("{name}.rdb"));
+        let commands = std::fs::read(convert(&file, &folder, "resp")).expect("it was written");
+        let server = TestServer::start();
+        let mut client = server.client();
+        client.send(&commands).expect("the server takes them");
+        client.send(&tests::request(&["ECHO", "the end"])).expect("the server takes it");
+        loop {
+            match client.receive().expect("a reply") {
+                tests::Reply::Error(text) => panic!("{name}: {text}"),
+                reply if reply.to_string().contains("the end") => break,
+                _ => {}
+            }
+        }
+        assert_eq!(digest(&mut client), format!("+{expected}"), "{name} as commands");
+        if !name.starts_with("fields") {
+            std::fs::rename(convert(&file, &folder, "redis-7.2"), folder.0.join("dump.rdb")).expect("it was written");
+            assert_eq!(digest(&mut folder.server(&[]).client()), format!("+{expected}"), "{name} for 7.2");
+        }
+    }
+}

@@ -12,12 +12,12 @@
 //! ```
 
 use engine::ds::listpack::{Elem, ElemBuf};
-use engine::keyspace::ValueRef;
 use engine::time::UnixMs;
 use engine::types::stream::{IdText, StreamId};
 use engine::types::{Hash, List, Set, Stream, Zset};
 
 use super::{encode, header};
+use crate::rdb::Saved;
 
 /// Most elements in one command: a command of any length would have to be read as a whole.
 const ITEMS_PER_COMMAND: usize = 64;
@@ -33,13 +33,12 @@ pub fn function(out: &mut Vec<u8>, code: &[u8]) {
 }
 
 /// Appends the commands that make a key.
-pub fn key(out: &mut Vec<u8>, key: &[u8], value: ValueRef<'_>, deadline: Option<UnixMs>) {
-    match value {
-        ValueRef::String(string) => {
-            let mut digits = itoa::Buffer::new();
-            encode(out, [&b"SET"[..], key, string.text(&mut digits)].into_iter());
+pub fn key<'v>(out: &mut Vec<u8>, key: &[u8], value: impl Into<Saved<'v>>, deadline: Option<UnixMs>) {
+    match value.into() {
+        Saved::String(string) => {
+            encode(out, [&b"SET"[..], key, text(string, &mut ElemBuf::new())].into_iter());
         }
-        ValueRef::Other(other) => {
+        other => {
             if let Some(list) = other.get::<List>() {
                 let mut command = Grouped::new(out, b"RPUSH", key, 1, list.len());
                 list.for_range(0, list.len(), |element| command.item(&[text(element, &mut ElemBuf::new())]));

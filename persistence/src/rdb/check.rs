@@ -40,6 +40,8 @@ pub fn check<R: Read>(stream: R, total: Option<u64>, now: UnixMs, out: &mut impl
             return Ok(report);
         }
     };
+    // Whether a server could load it depends on its modules.
+    reader.pass_modules();
     let mut selected = None;
     loop {
         let offset = reader.offset();
@@ -60,6 +62,11 @@ pub fn check<R: Read>(stream: R, total: Option<u64>, now: UnixMs, out: &mut impl
             Ok(Some(Item::Empty { key })) => {
                 let key = key.escape_ascii().to_string();
                 writeln!(out, "[offset {offset}] Empty key '{key}'")?;
+            }
+            Ok(Some(Item::Module { key, name })) => {
+                report.keys += 1;
+                let key = key.escape_ascii().to_string();
+                writeln!(out, "[offset {offset}] Key '{key}' has a value of the module type {name}")?;
             }
             Ok(Some(Item::Entry(entry))) => {
                 if selected != Some(entry.db) {

@@ -14,10 +14,12 @@
 //! or an older one ([`Dialect`]).
 
 pub mod check;
+pub mod convert;
 mod dialect;
 mod error;
 pub mod format;
 mod input;
+mod json;
 mod legacy;
 mod load;
 mod output;

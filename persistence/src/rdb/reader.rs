@@ -42,6 +42,13 @@ pub enum Item<'a> {
         /// The key.
         key: &'a [u8],
     },
+    /// A key that was passed over because its value is a module's ([`Reader::pass_modules`]).
+    Module {
+        /// The key.
+        key: &'a [u8],
+        /// The module's type.
+        name: Box<str>,
+    },
     /// A key with its value.
     Entry(Entry<'a>),
 }
@@ -72,6 +79,7 @@ pub struct Reader<R> {
     config: EngineConfig,
     integrity: Integrity,
     check: bool,
+    pass_modules: bool,
     version: u16,
     valkey: bool,
     db: u64,
@@ -118,6 +126,7 @@ impl<R: Read> Reader<R> {
             config,
             integrity,
             check: true,
+            pass_modules: false,
             version,
             valkey,
             db: 0,
@@ -131,6 +140,11 @@ impl<R: Read> Reader<R> {
     /// Leaves the checksum at the end alone.
     pub fn ignore_checksum(&mut self) {
         self.check = false;
+    }
+
+    /// From now on values of modules are no errors, but passed over.
+    pub fn pass_modules(&mut self) {
+        self.pass_modules = true;
     }
 
     /// The file's version; with Valkey's own magic when true.
@@ -225,6 +239,12 @@ impl<R: Read> Reader<R> {
                     let mut buffer = engine::ds::listpack::ElemBuf::new();
                     self.key.clear();
                     self.key.extend_from_slice(self.input.element()?.text(&mut buffer));
+                    if self.pass_modules && kind == super::format::kind::MODULE_2 {
+                        let name = module_name(self.input.length()?);
+                        skip_module(&mut self.input)?;
+                        self.kind = None;
+                        return Ok(Some(Item::Module { key: &self.key, name }));
+                    }
                     let value = load_value(&mut self.input, kind, self.valkey, &self.config, self.integrity);
                     let value = match value {
                         Err(RdbError::EmptyKey) => {

@@ -93,9 +93,9 @@ impl<W: Write> Writer<W> {
 
     /// Something about the file.
     #[expect(clippy::missing_errors_doc, reason = "those of the stream")]
-    pub fn aux(&mut self, name: &str, value: &[u8]) -> io::Result<()> {
+    pub fn aux(&mut self, name: &[u8], value: &[u8]) -> io::Result<()> {
         self.out.byte(opcode::AUX);
-        self.out.string(name.as_bytes())?;
+        self.out.string(name)?;
         self.out.string(value)
     }
 

@@ -319,6 +319,8 @@ fn load<R: Read>(
                     return Err(LoadError::Library { text: text.into() });
                 }
             }
+            // Not asked for: such a value ends the loading.
+            Item::Module { .. } => {}
             Item::ModuleAux(name) => {
                 tracing::warn!("The RDB has data of the module type '{name}', which are passed over");
             }

@@ -83,11 +83,11 @@ impl Server {
             },
         };
         let mut writer = Writer::new(out, options);
-        writer.aux("redis-ver", crate::REDIS_VERSION.as_bytes())?;
-        writer.aux("redis-bits", b"64")?;
-        writer.aux("ctime", self.clock.now().secs().to_string().as_bytes())?;
-        writer.aux("used-mem", crate::sys::alloc::used_memory().to_string().as_bytes())?;
-        writer.aux("aof-base", if kind == SnapshotKind::AofBase { b"1" } else { b"0" })?;
+        writer.aux(b"redis-ver", crate::REDIS_VERSION.as_bytes())?;
+        writer.aux(b"redis-bits", b"64")?;
+        writer.aux(b"ctime", self.clock.now().secs().to_string().as_bytes())?;
+        writer.aux(b"used-mem", crate::sys::alloc::used_memory().to_string().as_bytes())?;
+        writer.aux(b"aof-base", if kind == SnapshotKind::AofBase { b"1" } else { b"0" })?;
         for library in self.scripting.libraries.iter() {
             writer.function(&library.code)?;
         }

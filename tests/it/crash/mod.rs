@@ -219,6 +219,9 @@ fn crash(policy: &str, crash: Crash, rounds: u64, millis: std::ops::Range<u64>, 
             units += writer.sent.iter().filter(|(_, at)| at.is_some()).count();
         }
         process.kill();
+        if round % 100 == 99 {
+            println!("appendfsync {policy}, {crash:?}: {} rounds so far, {units} units acknowledged", round + 1);
+        }
     }
     println!("appendfsync {policy}, {crash:?}: {rounds} rounds, {units} units acknowledged");
 }

@@ -59,7 +59,11 @@ impl Journal {
                 ("sync", rest) => {
                     let mut rest = rest.splitn(3, ' ').skip(1);
                     let (len, path) = (rest.next().expect("a length"), rest.next().expect("a path"));
-                    durable.insert(PathBuf::from(path), len.parse().expect("a number"));
+                    let kept = durable.entry(PathBuf::from(path)).or_default();
+                    let len = len.parse().expect("a number");
+                    // Two threads may sync a file at a time: the one that began with less may note it later. A temporary
+                    // file begins anew.
+                    *kept = if is_temporary(Path::new(path)) { len } else { len.max(*kept) };
                 }
                 ("rename", rest) => {
                     let (from, to) = rest.split_once('\t').expect("two paths");
@@ -75,14 +79,17 @@ impl Journal {
         }
         for (path, len) in files(&self.dir) {
             let kept = durable.get(&path).copied().unwrap_or(0);
-            // A temporary file begins anew when its name is used again.
-            let temporary = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("temp-"));
-            assert!(temporary || kept <= len, "{} has shrunk", path.display());
+            assert!(is_temporary(&path) || kept <= len, "{} has shrunk", path.display());
             let unsynced = len.saturating_sub(kept);
             let file = fs::File::options().write(true).open(self.dir.join(&path)).expect("it is there");
             file.set_len(len - unsynced + dice.below(unsynced + 1)).expect("it can be cut off");
         }
     }
+}
+
+/// Whether a file begins anew when its name is used again.
+fn is_temporary(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("temp-"))
 }
 
 /// The files, with their lengths.
