@@ -6,6 +6,7 @@
 
 mod ciphers;
 mod verify;
+mod x509;
 
 use std::ffi::OsStr;
 use std::io;
@@ -21,7 +22,7 @@ use rustls::pki_types::{CertificateDer, DnsName, PrivateKeyDer, ServerName};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{CertificateError, ClientConfig, Error, InconsistentKeys, RootCertStore};
 
-use crate::tls::verify::Verifier;
+use crate::tls::verify::{Authorities, Verifier};
 
 /// What a connection is made with.
 #[derive(Clone, Debug)]
@@ -111,25 +112,25 @@ impl Tls {
     }
 
     /// The certificates that are trusted: those named, else the system's.
-    fn authorities(&self) -> Result<RootCertStore, &'static str> {
+    fn authorities(&self) -> Result<Authorities, &'static str> {
         const BAD: &str = "Invalid CA Certificate File/Directory";
-        let mut store = RootCertStore::empty();
+        let (mut anchors, mut named) = (RootCertStore::empty(), Vec::new());
         if self.authorities_file.is_none() && self.authorities_dir.is_none() {
             // What is broken among the system's certificates does not concern us.
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            anchors.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
         if let Some(file) = &self.authorities_file {
-            let found: Vec<_> = CertificateDer::pem_file_iter(path(file))
-                .and_then(Iterator::collect::<Result<_, _>>)
-                .map_err(|_| BAD)?;
-            if store.add_parsable_certificates(found).0 == 0 {
+            let pem = CertificateDer::pem_file_iter(path(file));
+            named = pem.and_then(Iterator::collect::<Result<_, _>>).map_err(|_| BAD)?;
+            if named.is_empty() {
                 return Err(BAD);
             }
         }
         if let Some(dir) = &self.authorities_dir {
-            store.add_parsable_certificates(rustls_native_certs::load_certs_from_paths(None, Some(path(dir))).certs);
+            named.extend(rustls_native_certs::load_certs_from_paths(None, Some(path(dir))).certs);
         }
-        Ok(store)
+        anchors.add_parsable_certificates(named.iter().cloned());
+        Ok(Authorities { anchors, named })
     }
 
     /// The certificate that the server is shown, with its key.

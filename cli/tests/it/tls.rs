@@ -1,13 +1,16 @@
 //! TLS: both programs against a server behind a proxy that speaks TLS.
 
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustls::RootCertStore;
+use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ConfigBuilder, RootCertStore, ServerConfig, SupportedProtocolVersion, WantsVerifier};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -66,16 +69,20 @@ impl Certificates {
 fn proxy(certificates: &Certificates, to: u16) -> u16 {
     let mut trusted = RootCertStore::empty();
     trusted.add(certificates.load("ca")).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let clients =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(trusted), Arc::clone(&provider)).build().unwrap();
+    let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(trusted), Arc::new(ring::default_provider()));
     let key = PrivateKeyDer::from_pem_file(certificates.path("server.key")).unwrap();
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_client_cert_verifier(clients)
+    let config = builder(rustls::DEFAULT_VERSIONS)
+        .with_client_cert_verifier(clients.build().unwrap())
         .with_single_cert(vec![certificates.load("server")], key)
         .unwrap();
+    pass_on(config, to)
+}
+
+fn builder(versions: &[&'static SupportedProtocolVersion]) -> ConfigBuilder<ServerConfig, WantsVerifier> {
+    ServerConfig::builder_with_provider(Arc::new(ring::default_provider())).with_protocol_versions(versions).unwrap()
+}
+
+fn pass_on(config: ServerConfig, to: u16) -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     listener.set_nonblocking(true).unwrap();
@@ -207,4 +214,33 @@ fn reasons_for_no_connection() {
     let closed = setup.fails(CLI, "-p 1 --tls --cacert @nosuch ping");
     assert_eq!(closed, "Could not connect to Redis at 127.0.0.1:1: Connection refused\n");
     std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn a_server_with_a_certificate_of_version_1() {
+    let certificates = Certificates(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates"));
+    let upstream = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = upstream.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut client in upstream.incoming().flatten() {
+            let mut request = [0; 64];
+            if client.read(&mut request).is_ok_and(|count| count > 0) {
+                client.write_all(b"+PONG\r\n").unwrap();
+            }
+        }
+    });
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let key = PrivateKeyDer::from_pem_file(certificates.path("version1.key")).unwrap();
+        let key = ring::sign::any_supported_type(&key).unwrap();
+        let identity = SingleCertAndKey::from(CertifiedKey::new(vec![certificates.load("version1")], key));
+        let config = builder(&[version]).with_no_client_auth().with_cert_resolver(Arc::new(identity));
+        let certificates = Certificates(certificates.0.clone());
+        let setup = Setup { port: pass_on(config, to), certificates };
+        for trusted in ["authority", "version1"] {
+            let run = setup.run(CLI, &format!("--tls --cacert @{trusted}.crt ping"), b"");
+            assert_eq!(run.stdout, b"PONG\n", "{trusted}, {version:?}: {}", String::from_utf8_lossy(&run.stderr));
+        }
+        let text = setup.fails(CLI, "--tls ping");
+        assert!(text.contains("certificate verify failed (its issuer is not among the trusted)"), "{text}");
+    }
 }
