@@ -18,8 +18,11 @@ const REQUESTS_PER_TURN: usize = 512;
 /// Clients whose requests are parsed together, so that their keys are fetched together.
 const CLIENTS_PER_BATCH: usize = 64;
 
-/// Bytes read from one client in a turn, unless one large argument is on its way.
-const READ_MAX: usize = 64 * 1024;
+/// Room that is made for an argument of which little has arrived yet.
+const AHEAD_MAX: usize = 1024 * 1024;
+
+/// Room for less than this is not worth a read.
+const READ_MIN: usize = 4 * 1024;
 
 /// A query buffer that grew for a large request beyond this is not kept.
 const KEEP_MAX: usize = 64 * 1024;
@@ -261,10 +264,12 @@ impl Tick {
                 }
                 Ok(Decoded::Empty { consumed }) => at += consumed,
                 Ok(Decoded::Incomplete { want }) => {
-                    // A large argument is on its way: room for it at once, as far as bytes really arrive.
-                    if want > client.query.capacity() {
-                        let room = want.min(client.query.len() * 2 + READ_MAX);
-                        client.query.reserve_exact(room.saturating_sub(client.query.len()));
+                    // A large argument is on its way: room for it at once, as far as bytes really arrive. Not before
+                    // the room there is has been used, or each read would move what the ones before it brought.
+                    let (len, capacity) = (client.query.len(), client.query.capacity());
+                    if want > capacity && capacity - len < READ_MIN {
+                        let room = want.min(len * 4 + AHEAD_MAX);
+                        client.query.reserve_exact(room.saturating_sub(len));
                     }
                     return;
                 }
