@@ -572,10 +572,13 @@ fn find(pack: &Listpack, name: &[u8]) -> Option<(Pos, f64)> {
     Some((pos, score_after(pack, pos)))
 }
 
+/// Largest score that a listpack keeps as the integer that it is.
+const INTEGER_SCORE_MAX: f64 = 4_611_686_018_427_387_904.0;
+
 /// Hands `use_elem` the score as a listpack stores it: as an integer if it is one, else as its shortest text.
 pub(crate) fn with_score_elem(score: f64, use_elem: impl FnOnce(Elem<'_>)) {
-    // 2^63 itself is out; -0 becomes 0, as in Redis.
-    if score == score.trunc() && (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&score) {
+    // Up to 2^62, as in Redis: beyond, what counts is the shortest text, which may be that of another integer. -0 becomes 0.
+    if score == score.trunc() && score.abs() <= INTEGER_SCORE_MAX {
         use_elem(Elem::Int(score as i64));
     } else {
         use_elem(Elem::Str(resp::number::format_f64(score).as_ref()));
@@ -752,6 +755,20 @@ mod tests {
         {
             let mut zset = Zset::new();
             zset.insert(b"m", score, &config);
+            assert_eq!(zset.score(b"m"), Some(score));
+        }
+        // As Redis 8.0.6 shows them to ZSCAN.
+        for (score, shown) in [
+            (4_611_686_018_427_387_904.0, "4611686018427387904"),
+            (4_611_686_018_427_388_928.0, "4611686018427389000"),
+            (-9_223_372_036_854_775_808.0, "-9223372036854776000"),
+            (5e18, "5e+18"),
+        ] {
+            let mut zset = Zset::new();
+            zset.insert(b"m", score, &config);
+            let Zset::Listpack(pack) = &zset else { panic!("one member") };
+            let elem = pack.iter().nth(1).expect("a score").to_vec();
+            assert_eq!(String::from_utf8_lossy(&elem), shown);
             assert_eq!(zset.score(b"m"), Some(score));
         }
     }
