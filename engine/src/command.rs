@@ -224,6 +224,12 @@ bitflags! {
         const RUNS_SUBSCRIBED = 1 << 22;
         /// Some of its arguments are secrets: neither the slow log nor MONITOR shows them.
         const SECRETS = 1 << 23;
+        /// Its first argument is the text of a script, which may say of itself what it does (EVAL).
+        const RUNS_TEXT = 1 << 24;
+        /// Its first argument is the sum of such a script (EVALSHA).
+        const RUNS_SCRIPT = 1 << 25;
+        /// Its first argument is the name of a function, of which the same holds (FCALL).
+        const RUNS_FUNCTION = 1 << 26;
     }
 }
 

@@ -22,7 +22,7 @@ pub const COMMANDS: &[&HostCommand] = &[&FCALL, &FCALL_RO, &FUNCTION];
 const FCALL: HostCommand = HostCommand {
     name: "fcall",
     arity: Arity::AtLeast(3),
-    flags: RUNS,
+    flags: RUNS.and(Flags::RUNS_FUNCTION),
     group: Group::Scripting,
     keys: KEYS,
     since: "7.0.0",
@@ -40,7 +40,7 @@ const FCALL: HostCommand = HostCommand {
 
 const FCALL_RO: HostCommand = HostCommand {
     name: "fcall_ro",
-    flags: RUNS_RO,
+    flags: RUNS_RO.and(Flags::RUNS_FUNCTION),
     keys: KEYS_RO,
     summary: "Runs a function that changes nothing.",
     run: HostFn(|call, args| fcall(call, args, true)),

@@ -32,7 +32,7 @@ pub(super) const KEYS_RO: &[KeySpec] = &[KeySpec::counted(2, KeyFlags::READ)];
 const EVAL: HostCommand = HostCommand {
     name: "eval",
     arity: Arity::AtLeast(3),
-    flags: RUNS,
+    flags: RUNS.and(Flags::RUNS_TEXT),
     group: Group::Scripting,
     keys: KEYS,
     since: "2.6.0",
@@ -50,7 +50,7 @@ const EVAL: HostCommand = HostCommand {
 
 const EVAL_RO: HostCommand = HostCommand {
     name: "eval_ro",
-    flags: RUNS_RO,
+    flags: RUNS_RO.and(Flags::RUNS_TEXT),
     keys: KEYS_RO,
     since: "7.0.0",
     summary: "Runs a Lua script that changes nothing.",
@@ -60,6 +60,7 @@ const EVAL_RO: HostCommand = HostCommand {
 
 const EVALSHA: HostCommand = HostCommand {
     name: "evalsha",
+    flags: RUNS.and(Flags::RUNS_SCRIPT),
     summary: "Runs a cached Lua script by the SHA1 sum of its text.",
     args: &[
         Arg::string("sha1"),
@@ -73,7 +74,7 @@ const EVALSHA: HostCommand = HostCommand {
 
 const EVALSHA_RO: HostCommand = HostCommand {
     name: "evalsha_ro",
-    flags: RUNS_RO,
+    flags: RUNS_RO.and(Flags::RUNS_SCRIPT),
     keys: KEYS_RO,
     since: "7.0.0",
     summary: "Runs a cached Lua script that changes nothing by the SHA1 sum of its text.",
@@ -376,6 +377,27 @@ impl Server {
         self.scripting.scripts = Interpreter::default();
         self.scripting.cache = scripting::cache::Cache::default();
         Ok(())
+    }
+
+    /// What a request may do: for one that runs a script, what that says of itself, as far as it is known.
+    pub fn flags_of_request(&self, flags: Flags, argv: &[&[u8]]) -> Flags {
+        let name = argv.get(1).copied().unwrap_or_default();
+        let declared = if flags.contains(Flags::RUNS_TEXT) {
+            shebang::parse_script(name).ok().map(|(declared, _)| declared)
+        } else if flags.contains(Flags::RUNS_SCRIPT) {
+            sha_of(name).and_then(|sha| self.scripting.cache.peek(&sha)).map(|script| script.flags)
+        } else if flags.contains(Flags::RUNS_FUNCTION) {
+            self.scripting.libraries.function(name).map(|function| function.flags)
+        } else {
+            None
+        };
+        match declared {
+            None => flags,
+            Some(declared) if declared.contains(ScriptFlags::COMPATIBLE) => flags,
+            Some(declared) if declared.contains(ScriptFlags::NO_WRITES) => flags.difference(Flags::MAY_REPLICATE),
+            Some(declared) if declared.contains(ScriptFlags::ALLOW_OOM) => flags.and(Flags::WRITE),
+            Some(_) => flags.and(Flags::WRITE).and(Flags::DENYOOM),
+        }
     }
 
     /// Whether a script that says this of itself may start now.

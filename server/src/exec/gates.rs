@@ -89,11 +89,15 @@ impl Rejection {
     }
 }
 
-/// Whether a command writes: itself, or as the EXEC of a transaction that does.
-fn writes(flags: Flags, client: &Client) -> bool {
-    flags.contains(Flags::WRITE)
-        || (flags.contains(Flags::RUNS_IN_MULTI)
-            && client.transaction.as_ref().is_some_and(|transaction| transaction.writes))
+/// A command's flags, and those of what is queued if it runs that: EXEC alone of those that run inside MULTI has to wait for a
+/// script that is busy.
+fn with_queued(flags: Flags, client: &Client) -> Flags {
+    match &client.transaction {
+        Some(transaction) if flags.contains(Flags::RUNS_IN_MULTI) && !flags.contains(Flags::ALLOW_BUSY) => {
+            flags.and(transaction.flags)
+        }
+        _ => flags,
+    }
 }
 
 impl Server {
@@ -115,7 +119,7 @@ impl Server {
 
     /// Passes a request through the gates.
     #[inline]
-    pub fn gate(&mut self, id: ClientId, command: usize, _argv: &[&[u8]]) -> Gate {
+    pub fn gate(&mut self, id: ClientId, command: usize, argv: &[&[u8]]) -> Gate {
         let entry = self.registry.get(command);
         let flags = entry.command.flags;
         let refuses_writes = self.refuses_writes();
@@ -142,37 +146,33 @@ impl Server {
         {
             return Gate::Reject(Rejection::NotNow(crate::scripting::busy_error(busy.kind)));
         }
-        if is_full {
-            let grows = flags.contains(Flags::DENYOOM)
-                || (flags.contains(Flags::RUNS_IN_MULTI)
-                    && client.transaction.as_ref().is_some_and(|transaction| transaction.grows)
-                    && !flags.contains(Flags::ALLOW_BUSY));
-            if grows {
-                return Gate::Reject(Rejection::NotNow(CommandError::Text(OOM_TEXT)));
-            }
+        let all_flags = with_queued(flags, client);
+        if is_full && all_flags.contains(Flags::DENYOOM) {
+            return Gate::Reject(Rejection::NotNow(CommandError::Text(OOM_TEXT)));
         }
-        if refuses_writes && writes(flags, client) {
+        if refuses_writes && all_flags.contains(Flags::WRITE) {
             return Gate::Reject(Rejection::NotNow(MISCONF));
         }
-        if self.aof.write_error.is_some() || (flags.contains(Flags::WRITE) && self.aof.is_enabled()) {
-            let writes = writes(flags, client);
-            if let Some(error) = self.aof_error().filter(|_| writes) {
-                let text = format!("MISCONF Errors writing to the AOF file: {error}");
-                return Gate::Reject(Rejection::Error(CommandError::owned(text)));
-            }
+        if (self.aof.write_error.is_some() || (flags.contains(Flags::WRITE) && self.aof.is_enabled()))
+            && all_flags.contains(Flags::WRITE)
+            && let Some(error) = self.aof_error()
+        {
+            let text = format!("MISCONF Errors writing to the AOF file: {error}");
+            return Gate::Reject(Rejection::Error(CommandError::owned(text)));
         }
-        let client = self.clients.running(id);
         if let Some(pause) = &self.pause {
             let held = match pause.kind {
                 PauseKind::All => true,
-                PauseKind::Write => flags.contains(Flags::MAY_REPLICATE) || writes(flags, client),
+                PauseKind::Write => {
+                    self.flags_of_request(all_flags, argv).intersects(Flags::WRITE.and(Flags::MAY_REPLICATE))
+                }
             };
             if held {
-                client.paused = true;
+                self.clients.running(id).paused = true;
                 return Gate::Postpone;
             }
         }
-        if client.transaction.is_some() && !flags.contains(Flags::RUNS_IN_MULTI) {
+        if self.clients.running(id).transaction.is_some() && !flags.contains(Flags::RUNS_IN_MULTI) {
             return Gate::Queue;
         }
         Gate::Run

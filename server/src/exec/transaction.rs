@@ -11,17 +11,24 @@ use crate::server::Server;
 use crate::session::{ClientId, Watched};
 
 /// A transaction that is being collected.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Transaction {
     /// The requests, tagged with the command's id.
     pub queue: Queue,
     /// A request was refused: EXEC will refuse too.
     pub spoiled: bool,
-    /// Something in it may write.
-    pub writes: bool,
-    /// Something in it may take more memory.
-    pub grows: bool,
+    /// What its requests may do, all together.
+    pub flags: Flags,
 }
+
+impl Default for Transaction {
+    fn default() -> Self {
+        Transaction { queue: Queue::default(), spoiled: false, flags: Flags::empty() }
+    }
+}
+
+/// What EXEC is asked about as if it said so itself.
+const QUEUED_FLAGS: Flags = Flags::WRITE.and(Flags::DENYOOM).and(Flags::MAY_REPLICATE);
 
 /// A queue that took more is not kept for the next transaction, in bytes.
 const SPARE_BYTES_MAX: usize = 16 * 1024;
@@ -32,15 +39,14 @@ pub type Watchers = HashMap<(usize, Box<[u8]>), Vec<ClientId>>;
 impl Server {
     /// Adds a request to the client's queue.
     pub fn queue(&mut self, id: ClientId, command: usize, argv: &[&[u8]]) {
-        let flags = self.registry.get(command).command.flags;
+        let flags = self.flags_of_request(self.registry.get(command).command.flags, argv);
         let client = self.clients.running(id);
         let transaction = client.transaction.as_mut().expect("only a client in MULTI queues");
         // What will not be run need not be kept.
         if transaction.spoiled || client.watch_broken {
             return;
         }
-        transaction.grows |= flags.contains(Flags::DENYOOM);
-        transaction.writes |= flags.intersects(Flags::WRITE.and(Flags::MAY_REPLICATE));
+        transaction.flags |= flags.intersection(QUEUED_FLAGS);
         transaction.queue.push(command, argv);
     }
 
