@@ -80,4 +80,7 @@ pub enum TimeoutReply {
     Null,
     /// What of the writes waited for has been acknowledged so far; only the embedder knows.
     Acks,
+    /// OK: the command has done its work, and waits only until what it left is freed. It does not run again, and nobody but the
+    /// embedder ends the wait.
+    Freed,
 }

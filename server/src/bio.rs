@@ -1,10 +1,14 @@
 //! The background thread: it drops what is expensive to drop.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 
 use engine::keyspace::{self, Db};
+
+use crate::net::poll::Waker;
+use crate::session::ClientId;
 
 /// Something to be dropped elsewhere.
 #[derive(Debug)]
@@ -29,46 +33,85 @@ impl Garbage {
     }
 }
 
+/// What the background thread is asked for.
+#[derive(Debug)]
+enum Job {
+    /// To drop this.
+    Free(Garbage),
+    /// To say that everything up to here is dropped.
+    Report,
+}
+
 /// The way to the background thread.
 #[derive(Debug)]
 pub struct Bio {
-    sender: Sender<Garbage>,
+    sender: Sender<Job>,
     counters: Arc<Counters>,
+    /// Reports asked for so far.
+    reports: u64,
+    /// Clients that wait for a report, in the order of the reports.
+    waiters: VecDeque<(u64, ClientId)>,
 }
 
 #[derive(Debug, Default)]
 struct Counters {
     pending: AtomicU64,
     freed: AtomicU64,
+    /// Reports given.
+    reports: AtomicU64,
 }
 
 impl Bio {
-    /// Starts the thread.
+    /// Starts the thread, which wakes the event loop with each report.
     ///
     /// # Errors
     /// When the system refuses another thread.
-    pub fn start() -> std::io::Result<Self> {
-        let (sender, receiver) = channel::<Garbage>();
+    pub fn start(waker: Waker) -> std::io::Result<Self> {
+        let (sender, receiver) = channel::<Job>();
         let counters = Arc::new(Counters::default());
         let shared = Arc::clone(&counters);
         std::thread::Builder::new().name("bio_lazy_free".to_owned()).spawn(move || {
-            for garbage in receiver {
-                let objects = garbage.objects();
-                drop(garbage);
-                shared.pending.fetch_sub(objects, Ordering::Relaxed);
-                shared.freed.fetch_add(objects, Ordering::Relaxed);
+            for job in receiver {
+                match job {
+                    Job::Free(garbage) => {
+                        let objects = garbage.objects();
+                        drop(garbage);
+                        shared.pending.fetch_sub(objects, Ordering::Relaxed);
+                        shared.freed.fetch_add(objects, Ordering::Relaxed);
+                    }
+                    Job::Report => {
+                        shared.reports.fetch_add(1, Ordering::Release);
+                        waker.wake();
+                    }
+                }
             }
         })?;
-        Ok(Bio { sender, counters })
+        Ok(Bio { sender, counters, reports: 0, waiters: VecDeque::new() })
     }
 
     /// Drops `garbage` on the background thread.
     pub fn free(&self, garbage: Garbage) {
         self.counters.pending.fetch_add(garbage.objects(), Ordering::Relaxed);
         // The thread lives as long as the sender; if it died, dropping here is still right.
-        if let Err(unsent) = self.sender.send(garbage) {
+        if let Err(unsent) = self.sender.send(Job::Free(garbage)) {
             drop(unsent);
         }
+    }
+
+    /// Notes that a client waits until everything handed over so far is freed.
+    pub fn await_all(&mut self, id: ClientId) {
+        self.reports += 1;
+        self.waiters.push_back((self.reports, id));
+        if self.sender.send(Job::Report).is_err() {
+            self.counters.reports.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// The next client whose wait is over.
+    pub fn take_served(&mut self) -> Option<ClientId> {
+        let given = self.counters.reports.load(Ordering::Acquire);
+        let (_, id) = self.waiters.pop_front_if(|(report, _)| *report <= given)?;
+        Some(id)
     }
 
     /// Objects handed over and not yet freed (INFO `lazyfree_pending_objects`).

@@ -232,6 +232,7 @@ impl Server {
         }
         self.flush_aof(false);
         self.serve_aof_waiters();
+        self.serve_flushers();
     }
 
     /// Ends CLIENT PAUSE when its time is over.

@@ -54,7 +54,7 @@ pub fn run(config: config::Config, registry: exec::Registry) -> std::io::Result<
     engine::ds::hash::set_seed(seed);
     let poll = net::poll::Poll::new()?;
     let control = control::start(poll.waker())?;
-    let bio = bio::Bio::start()?;
+    let bio = bio::Bio::start(poll.waker())?;
     let mut listeners = listen_tcp(&config)?;
     if !config.unixsocket.is_empty() {
         listeners.push(net::listener::listen_unix(&config.unixsocket, config.unixsocketperm, config.tcp_backlog)?);

@@ -50,7 +50,7 @@ pub fn block(
     if !ctx.may_block {
         match on_timeout {
             TimeoutReply::NullArray => ctx.out.null_array(),
-            TimeoutReply::Null | TimeoutReply::Acks => ctx.out.null(),
+            TimeoutReply::Null | TimeoutReply::Acks | TimeoutReply::Freed => ctx.out.null(),
         }
         return Ok(Outcome::Done);
     }

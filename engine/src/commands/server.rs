@@ -2,8 +2,9 @@
 
 use crate::args::Args;
 use crate::command::{Acl, Arg, Arity, Command, Flags, Group};
-use crate::ctx::{CmdResult, Ctx, Outcome};
+use crate::ctx::{BlockOn, CmdResult, Ctx, Outcome, TimeoutReply};
 use crate::error::CommandError;
+use crate::types::Kind;
 
 /// The declarations.
 pub const COMMANDS: &[&Command] = &[&DBSIZE, &FLUSHDB, &FLUSHALL, &SWAPDB];
@@ -51,8 +52,7 @@ fn flushdb(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let lazy = is_lazy(ctx, args)?;
     flush(ctx, lazy, ctx.effects.db());
     ctx.effects.propagate_anyway();
-    ctx.out.ok();
-    Ok(Outcome::Done)
+    Ok(flushed(ctx, lazy))
 }
 
 const FLUSHALL: Command = Command {
@@ -82,8 +82,23 @@ fn flushall(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     }
     ctx.effects.flushed_all = true;
     ctx.effects.propagate_anyway();
-    ctx.out.ok();
-    Ok(Outcome::Done)
+    Ok(flushed(ctx, lazy))
+}
+
+/// Replies. Whoever wants to have the memory back before the reply waits for it, if possible; nobody else does.
+fn flushed(ctx: &mut Ctx<'_>, lazy: bool) -> Outcome {
+    if lazy || ctx.effects.free_dbs.is_empty() {
+        ctx.out.ok();
+        return Outcome::Done;
+    }
+    Outcome::Block(Box::new(BlockOn {
+        keys: Vec::new(),
+        deadline: None,
+        on_timeout: TimeoutReply::Freed,
+        kind: Kind::String,
+        wakes_on_delete: false,
+        again: None,
+    }))
 }
 
 fn is_lazy(ctx: &Ctx<'_>, args: &mut Args<'_>) -> Result<bool, CommandError> {
@@ -98,7 +113,7 @@ fn is_lazy(ctx: &Ctx<'_>, args: &mut Args<'_>) -> Result<bool, CommandError> {
     Ok(lazy)
 }
 
-/// Empties a database; its contents are freed elsewhere when `lazy`.
+/// Empties a database; its contents are freed elsewhere when `lazy`, or when the client can wait for it.
 fn flush(ctx: &mut Ctx<'_>, lazy: bool, index: usize) {
     let db = if index == ctx.effects.db() { &mut *ctx.db } else { ctx.others.get(index).expect("a database") };
     if db.is_empty() {
@@ -107,7 +122,7 @@ fn flush(ctx: &mut Ctx<'_>, lazy: bool, index: usize) {
     let old = db.clear();
     ctx.effects.dirty += old.len() as u64;
     ctx.effects.databases_changed.push((index, index));
-    if lazy {
+    if lazy || ctx.may_block {
         ctx.effects.free_dbs.push(old);
     }
 }

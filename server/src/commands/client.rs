@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use engine::args::Args;
 use engine::command::{Arg, Arity, Flags, Group};
-use engine::ctx::{CmdResult, Outcome};
+use engine::ctx::{CmdResult, Outcome, TimeoutReply};
 use engine::error::CommandError;
 use engine::time::UnixMs;
 use resp::number::parse_i64;
@@ -272,7 +272,11 @@ fn unblock(call: &mut Call<'_>, args: &mut Args<'_>) -> CmdResult {
     };
     let number = parse_i64(number).ok_or(CommandError::NotInteger)?;
     let id = u64::try_from(number).ok().and_then(|number| call.server.clients.by_number(number));
-    let blocked = id.filter(|&id| call.server.clients.get(id).is_some_and(|client| client.blocked.is_some()));
+    // Memory that is being freed is not waited for in vain, and cannot be called off.
+    let blocked = id.filter(|&id| {
+        let blocked = call.server.clients.get(id).and_then(|client| client.blocked.as_ref());
+        blocked.is_some_and(|blocked| blocked.on.on_timeout != TimeoutReply::Freed)
+    });
     if let Some(id) = blocked {
         if with_error {
             call.server.unblock_with_error(id, "UNBLOCKED client unblocked via CLIENT UNBLOCK");

@@ -131,6 +131,9 @@ impl Server {
         let client = self.clients.running(id);
         let db = client.db as usize;
         self.blocked.insert(id, db, &on);
+        if on.on_timeout == TimeoutReply::Freed {
+            self.bio.await_all(id);
+        }
         let argv = on.again.take().unwrap_or_else(|| argv.iter().map(|&word| word.into()).collect());
         client.blocked = Some(Box::new(Blocked { argv, on: *on, db, since: now }));
         self.refresh_interest();
@@ -158,9 +161,20 @@ impl Server {
                 out.integer(acks);
                 out.integer(0);
             }
+            TimeoutReply::Freed => out.ok(),
             TimeoutReply::NullArray => out.null_array(),
             TimeoutReply::Null => out.null(),
         });
+    }
+
+    /// Ends the waits of those for whom everything was freed.
+    pub fn serve_flushers(&mut self) {
+        while let Some(id) = self.bio.take_served() {
+            let blocked = self.clients.get(id).and_then(|client| client.blocked.as_ref());
+            if blocked.is_some_and(|blocked| blocked.on.on_timeout == TimeoutReply::Freed) {
+                self.time_out(id);
+            }
+        }
     }
 
     /// Ends a client's wait with an error.
