@@ -35,11 +35,11 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// The name of the child's thread, as `ps` shows it.
-    fn title(self) -> &'static std::ffi::CStr {
+    /// What the child calls itself.
+    fn title(self) -> &'static str {
         match self {
-            Purpose::Rdb => c"rdb-bgsave",
-            Purpose::AofRewrite => c"aof-rewrite",
+            Purpose::Rdb => "redis-rdb-bgsave",
+            Purpose::AofRewrite => "redis-aof-rewrite",
         }
     }
 
@@ -212,7 +212,7 @@ impl Server {
     ) -> bool {
         fork::reset_signals();
         crate::log::set_role(crate::log::Role::Child);
-        let _ = rustix::thread::set_name(purpose.title());
+        crate::title::show(&self.config, Some(purpose.title()));
         let _ = oom::apply(&self.config, oom::Victim::Child);
         // The port must be free for the next server when the parent ends before us.
         for listener in self.listeners.drain(..) {

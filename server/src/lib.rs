@@ -33,6 +33,7 @@ pub mod startup;
 pub mod stats;
 pub mod sys;
 pub mod tick;
+pub mod title;
 
 #[global_allocator]
 static ALLOCATOR: sys::alloc::Counting = sys::alloc::Counting;

@@ -7,7 +7,7 @@ use server::config::Startup;
 use server::config::args::{self, Options};
 use server::config::parse::{LoadError, error_text};
 use server::sys::daemon::daemonize;
-use server::{check_aof, check_rdb, log, oom, startup};
+use server::{check_aof, check_rdb, log, oom, startup, title};
 
 fn main() -> ExitCode {
     let words: Vec<Vec<u8>> = std::env::args_os().skip(1).map(OsStringExt::into_vec).collect();
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         return if check_aof::run(&program, &words) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let well = match Startup::parse(&words) {
-        Startup::Run(options) => return run(&options),
+        Startup::Run(options) => return run(&options, &program),
         Startup::Version => {
             println!("{}", args::version());
             true
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn run(options: &Options) -> ExitCode {
+fn run(options: &Options, program: &str) -> ExitCode {
     if options.sentinel {
         eprintln!("Sentinel mode is not available yet.");
         return ExitCode::FAILURE;
@@ -78,6 +78,7 @@ fn run(options: &Options) -> ExitCode {
         eprintln!("Can't run in the background: {}", error_text(&error));
         return ExitCode::FAILURE;
     }
+    title::begin(&config, program);
     startup::announce(&config);
     let pidfile = startup::Pidfile::write(&config);
     // The log has said why.

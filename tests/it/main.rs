@@ -6,6 +6,7 @@ mod crash;
 mod disk_faults;
 mod payloads;
 mod pipelines;
+mod process;
 mod protocol;
 mod rdb;
 mod sessions;

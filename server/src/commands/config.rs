@@ -103,6 +103,7 @@ impl Host for Server {
                 self.engine.configure(self.config.engine_config());
             }
             Action::NotifyEvents => self.refresh_interest(),
+            Action::ProcessTitle => crate::title::show(&self.config, None),
             Action::Hz => self.cron.next = self.clock.now(),
             Action::LatencyMonitor => self.latency.threshold_ms = self.config.latency_monitor_threshold,
             Action::LatencyTracking => {
@@ -135,7 +136,6 @@ impl Host for Server {
             | Action::ReplicationBacklog
             | Action::GoodReplicas
             | Action::AllocatorThreads
-            | Action::ProcessTitle
             | Action::Locale
             | Action::Watchdog
             | Action::Cluster

@@ -3,5 +3,6 @@
 pub mod alloc;
 pub mod daemon;
 pub mod fork;
+pub mod title;
 pub mod tsc;
 pub mod usage;
