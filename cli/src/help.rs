@@ -31,7 +31,7 @@ pub(crate) async fn answer(session: &mut Session, words: &[Vec<u8>]) -> Vec<u8> 
              \x20     \"quit\" to leave\n\n\
              At a terminal also:\n\
              \x20     \"peek <key>\" for what a key is and holds\n\
-             \x20     \"watch <seconds> <command>\" to run it again and again\n\
+             \x20     \"watch <seconds> <command>\" to run it again and again (\"watch 5 mykey\" watches keys)\n\
              \x20     F1 for help on the line, Ctrl-R to search the history, Ctrl-X Ctrl-E to edit elsewhere\n\n\
              To set redis-cli preferences:\n\
              \x20     \":set hints\" shows the arguments that a command still wants\n\

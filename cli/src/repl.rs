@@ -115,7 +115,7 @@ async fn step(session: &mut Session, lines: &mut Lines, line: &[u8]) -> Step {
             }
         }
         _ if session.must_confirm(&words) && !agreed(session, lines, &words).await => {}
-        b"watch" if session.assists() && !session.is_in_multi() && watch::period(&words).is_some() => {
+        b"watch" if session.assists() && !session.is_in_multi() && watch::is_ours(session, &words).await => {
             watch::run(session, &words).await;
         }
         _ => {

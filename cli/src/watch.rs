@@ -1,9 +1,10 @@
-//! `watch SECONDS COMMAND`: the command's reply again and again, until Ctrl-C. Only with a number in front and a word behind
-//! it that is no number; the server's WATCH has keys.
+//! `watch SECONDS COMMAND`: the command's reply again and again, until Ctrl-C. Only with a number in front and the name of a command
+//! behind it; the words of the server's WATCH are keys.
 
 use std::io;
 use std::time::Duration;
 
+use crate::docs;
 use crate::editor::Mode;
 use crate::print;
 use crate::session::Session;
@@ -11,12 +12,21 @@ use crate::session::Session;
 /// Seconds between two rounds, at most a day.
 const PERIOD_MAX: f64 = 86_400.0;
 
-/// How long to wait between rounds, if this is what the words ask for.
-pub(crate) fn period(words: &[Vec<u8>]) -> Option<Duration> {
-    let [_, seconds, command, ..] = words else { return None };
+/// Whether the words are meant for us: `watch 5 mykey` is not.
+pub(crate) async fn is_ours(session: &mut Session, words: &[Vec<u8>]) -> bool {
+    period(words).is_some() && names_command(&docs::known(session).await, &words[2..])
+}
+
+fn names_command(docs: &[docs::Doc], words: &[Vec<u8>]) -> bool {
+    let words: Vec<String> = words.iter().take(2).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    docs::find(docs, &words).is_some()
+}
+
+/// How long to wait between rounds, if the words begin as they must.
+fn period(words: &[Vec<u8>]) -> Option<Duration> {
+    let [_, seconds, _command, ..] = words else { return None };
     let seconds: f64 = std::str::from_utf8(seconds).ok()?.parse().ok()?;
-    let named = command.first().is_some_and(u8::is_ascii_alphabetic);
-    (named && (0.1..=PERIOD_MAX).contains(&seconds)).then(|| Duration::from_secs_f64(seconds))
+    (0.1..=PERIOD_MAX).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
 }
 
 /// Shows the reply of the command behind the number until Ctrl-C, or until the server has gone.
@@ -60,10 +70,14 @@ mod tests {
     fn what_is_a_period() {
         let words = |line: &str| line.split(' ').map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>();
         assert_eq!(period(&words("watch 0.5 info memory")), Some(Duration::from_millis(500)));
-        for no in
-            ["watch key", "watch 5", "watch 5 6", "watch key get", "watch -1 get", "watch 1e9 get", "watch nan get"]
-        {
+        for no in ["watch key", "watch 5", "watch key get", "watch -1 get", "watch 1e9 get", "watch nan get"] {
             assert_eq!(period(&words(no)), None, "{no}");
+        }
+        let docs = docs::built_in();
+        for (line, is_command) in
+            [("info", true), ("Get k", true), ("client list", true), ("6", false), ("mykey", false)]
+        {
+            assert_eq!(names_command(&docs, &words(line)), is_command, "{line}");
         }
     }
 

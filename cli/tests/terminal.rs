@@ -3,6 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "terminal/programs.rs"]
+mod programs;
+#[path = "it/server.rs"]
+mod server;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -20,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A screen that has not changed for this long is complete.
 const STILL: Duration = Duration::from_millis(250);
+
+/// What takes its time at the server takes this long.
+const SLOWNESS: Duration = Duration::from_secs(1);
 
 /// A server with strings, just enough of everything else, and no COMMAND DOCS.
 #[derive(Clone, Default)]
@@ -59,6 +67,12 @@ impl FakeServer {
             while let Ok(Some(command)) = decoder.next() {
                 let words = command.into_vec().unwrap();
                 let words: Vec<&str> = words.iter().map(|word| word.as_str().unwrap_or_default()).collect();
+                if words[0] == "SYNC" {
+                    let _ = stream.write_all(b"$10\r\n12345");
+                    thread::sleep(SLOWNESS);
+                    let _ = stream.write_all(b"67890");
+                    continue;
+                }
                 let mut out = Vec::new();
                 self.answer(&words, &stream, &mut Writer::new(&mut out, Protocol::Resp2));
                 if stream.write_all(&out).is_err() {
@@ -67,7 +81,14 @@ impl FakeServer {
             }
             match stream.read(&mut chunk) {
                 Ok(0) | Err(_) => return,
-                Ok(count) => decoder.push(&chunk[..count]),
+                Ok(count) => {
+                    // Without the blank line that --pipe sends.
+                    let bytes = chunk[..count].strip_prefix(b"\r\n").unwrap_or(&chunk[..count]);
+                    match memchr::memmem::find(bytes, b"\r\n\r\n*") {
+                        Some(at) => decoder.push(&[&bytes[..at], &bytes[at + 2..]].concat()),
+                        None => decoder.push(bytes),
+                    }
+                }
             }
         }
     }
@@ -108,6 +129,21 @@ impl FakeServer {
                 list(out, &["KEYS", "*"]);
             }
             ("CLIENT", _) => out.bulk(b"id=3 addr=127.0.0.1:1 name=me idle=0 cmd=client|list\n"),
+            ("KEYS", _) => {
+                let names: Vec<String> = (1..=60).map(|number| format!("key {number}")).collect();
+                list(out, &names.iter().map(String::as_str).collect::<Vec<_>>());
+            }
+            ("REPLCONF", _) => out.ok(),
+            ("ECHO", [text]) => out.bulk(text.as_bytes()),
+            // Two batches, the second after a while.
+            ("SCAN", [cursor, "COUNT", ..]) => {
+                if *cursor != "0" {
+                    thread::sleep(SLOWNESS);
+                }
+                out.array(2);
+                out.bulk(if *cursor == "0" { b"7" } else { b"0" });
+                list(out, &["one", "two"]);
+            }
             ("RANDOMKEY", _) => out.bulk(b"user:1"),
             ("DBSIZE", _) => out.integer(strings.len() as i64),
             ("LRANGE", _) => list(out, &["one", "two"]),
@@ -144,32 +180,46 @@ struct Terminal {
     keyboard: Box<dyn Write + Send>,
     screen: Arc<Mutex<(vt100::Parser, Instant)>>,
     child: Box<dyn Child + Send + Sync>,
+    /// Everything that was written on the screen.
+    written: Arc<Mutex<Vec<u8>>>,
     port: u16,
 }
 
 impl Terminal {
     fn start(port: u16, home: &Path, arguments: &[&str]) -> Terminal {
+        Terminal::start_with(port, home, &[&[env!("CARGO_BIN_EXE_redis-cli-rs")], arguments].concat(), &[])
+    }
+
+    /// Runs a program; the client itself is told the port.
+    fn start_with(port: u16, home: &Path, words: &[&str], environment: &[(&str, &str)]) -> Terminal {
         let size = PtySize { rows: 20, cols: 80, ..PtySize::default() };
         let pair = native_pty_system().openpty(size).unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_redis-cli-rs"));
-        command.args(["-p", &port.to_string()]);
-        command.args(arguments);
+        let mut command = CommandBuilder::new(words[0]);
+        if words[0] == env!("CARGO_BIN_EXE_redis-cli-rs") {
+            command.args(["-p", &port.to_string()]);
+        }
+        command.args(&words[1..]);
         command.env_clear();
         command.env("TERM", "xterm-256color");
         command.env("HOME", home);
+        command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        environment.iter().for_each(|(name, value)| command.env(name, value));
         let child = pair.slave.spawn_command(command).unwrap();
         let screen = Arc::new(Mutex::new((vt100::Parser::new(20, 80, 0), Instant::now())));
         let (mut reader, shown) = (pair.master.try_clone_reader().unwrap(), Arc::clone(&screen));
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let record = Arc::clone(&written);
         thread::spawn(move || {
             let mut chunk = [0; 4096];
             while let Ok(count @ 1..) = reader.read(&mut chunk) {
+                record.lock().unwrap().extend_from_slice(&chunk[..count]);
                 let mut shown = shown.lock().unwrap();
                 shown.0.process(&chunk[..count]);
                 shown.1 = Instant::now();
             }
         });
         let keyboard = pair.master.take_writer().unwrap();
-        Terminal { master: pair.master, keyboard, screen, child, port }
+        Terminal { master: pair.master, keyboard, screen, child, written, port }
     }
 
     fn text(&self) -> String {
@@ -202,6 +252,28 @@ impl Terminal {
             }
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
+        self.keyboard.flush().unwrap();
+    }
+
+    /// Waits until the screen is `complete`, which need not last; the last screen is the error.
+    fn wait_drawn(&self, complete: impl Fn(&str) -> bool) -> Result<(), String> {
+        let started = Instant::now();
+        while !complete(&self.text()) {
+            if started.elapsed() > PATIENCE {
+                return Err(self.text());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
+    /// Whether the text was ever written, even if it is not on the screen any more.
+    fn ever_showed(&self, text: &str) -> bool {
+        memchr::memmem::find(&self.written.lock().unwrap(), text.as_bytes()).is_some()
     }
 
     fn resize(&self, rows: u16, cols: u16) {

@@ -32,6 +32,9 @@ const BIG_KEYS: usize = 8;
 /// Entries of the slow log, and clients, that are shown.
 const ROWS: usize = 8;
 
+/// Entries of the slow log that are asked for: some may be the dashboard's own.
+const SLOW_ENTRIES: usize = 128;
+
 /// What the server said in one round.
 #[derive(Debug, Default)]
 struct Figures {
@@ -115,12 +118,16 @@ async fn ask(connection: &mut Connection) -> Result<Figures, Error> {
         Value::Error(text) => return Err(Error::Reply(String::from_utf8_lossy(&text).into_owned())),
         reply => string(&reply),
     };
-    let slow = connection.ask(&["SLOWLOG", "GET", &ROWS.to_string()]).await?;
+    let slow = connection.ask(&["SLOWLOG", "GET", &SLOW_ENTRIES.to_string()]).await?;
     let clients = connection.ask(&["CLIENT", "LIST"]).await?;
+    let id = connection.ask(&["CLIENT", "ID"]).await?.as_i64();
     let clients = if clients.is_error() { String::new() } else { string(&clients) };
+    let own = id.and_then(|id| clients.lines().find(|line| line.starts_with(&format!("id={id} "))));
+    let own = own.and_then(|line| client_field(line, "addr"));
+    let foreign = |entry: &&Value| own.is_none() || items(entry).get(4).and_then(Value::as_str) != own;
     Ok(Figures {
         info,
-        slow: items(&slow).iter().filter_map(slow_entry).collect(),
+        slow: items(&slow).iter().filter(foreign).filter_map(slow_entry).take(ROWS).collect(),
         clients: clients.lines().filter_map(client).take(ROWS).collect(),
         keys: sample(connection).await?,
         ping,
@@ -168,9 +175,14 @@ fn slow_entry(entry: &Value) -> Option<String> {
     Some(format!("{:>9.1} ms  {words}", *us as f64 / 1000.0))
 }
 
+/// A field of a line of CLIENT LIST.
+fn client_field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    line.split(' ').find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
+}
+
 /// The telling fields of a line of CLIENT LIST.
 fn client(line: &str) -> Option<String> {
-    let get = |name: &str| line.split(' ').find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
+    let get = |name: &str| client_field(line, name);
     let name = get("name").unwrap_or_default();
     Some(format!("{:<22} {:<12} {:<14} idle {}s", get("addr")?, name, get("cmd")?, get("idle")?))
 }
