@@ -168,6 +168,7 @@ impl Check {
         file.seek(SeekFrom::Start(begin)).map_err(failed)?;
         let progress = Progress::new(size - begin);
         let mut reader = Reader::new(progress.reader(&file), begin);
+        reader.verify_checksums();
         let (mut whole, mut open, mut moment, mut position) = (begin, false, None, begin);
         let end = 'reading: loop {
             let batch = match reader.batch() {
@@ -178,8 +179,8 @@ impl Check {
             let mut at = whole;
             for (item, end) in batch.items() {
                 match item {
+                    // Redis does not count these lines.
                     Item::Annotation(text) => {
-                        self.lines += 1;
                         let told = timestamp(text);
                         if let (Task::TruncateTo(limit), Some(told)) = (self.task, told)
                             && told > limit
@@ -229,6 +230,11 @@ impl Check {
             }
             Some(ReadError::Io(error)) => println!("AOF {name}: {}", error_text(error)),
             Some(ReadError::Truncated) | None => {}
+        }
+        if let Some(ReadError::Format(Malformed { what: Mistake::Checksum { .. }, .. })) = &end {
+            // Nobody knows which of them is wrong.
+            whole = reader.verified().unwrap_or(whole);
+            println!("AOF {name} checksum mismatch: something behind offset {whole} is damaged");
         }
         if end.is_some() {
             let at = reader.offset();

@@ -15,6 +15,9 @@ const BUFFERS: usize = 1 << 20;
 fuzz_target!(|data: &[u8]| {
     MEMORY.set_limit(MEMORY.allocated() + 20 * data.len() + BUFFERS).expect("more than is in use");
     let mut reader = Reader::new(data, 0);
+    if data.len() % 2 == 1 {
+        reader.verify_checksums();
+    }
     let (mut again, mut ends) = (Vec::new(), 0);
     let end = loop {
         match reader.batch() {

@@ -5,8 +5,10 @@
 //! - [`rewrite`]: data as commands;
 //! - [`folder`]: the files on a disk, through rewrites and crashes.
 //!
-//! A file of commands may hold annotations, lines that begin with `#`: `#TS:` tells the time of what follows.
+//! A file of commands may hold annotations, lines that begin with `#`: `#TS:` tells the time of what follows, `#CRC:` the
+//! [`checksum`] of what precedes.
 
+pub mod checksum;
 pub mod folder;
 pub mod manifest;
 pub mod reader;

@@ -22,6 +22,8 @@ use std::fmt;
 use std::io::{self, Read};
 use std::ops::Range;
 
+use super::checksum::{self, Sums};
+
 /// Bytes taken from the file at once.
 const READ_BYTES: usize = 256 * 1024;
 
@@ -98,6 +100,11 @@ pub enum Mistake {
     NoWords,
     /// An annotation of more than [`ANNOTATION_MAX`] bytes.
     LongAnnotation,
+    /// The checksum that an annotation tells is not that of the bytes before it.
+    Checksum {
+        /// So many since the one before.
+        bytes: u64,
+    },
 }
 
 impl Malformed {
@@ -118,6 +125,9 @@ impl fmt::Display for Mistake {
             }
             Mistake::Length => f.write_str("Expected a length, got one that is not in the suitable range"),
             Mistake::NoWords => f.write_str("Expected a command, got one without words"),
+            Mistake::Checksum { bytes } => {
+                write!(f, "Expected another checksum, the {bytes} bytes before it are damaged")
+            }
             Mistake::LongAnnotation => write!(f, "Expected the end of a line within {ANNOTATION_MAX} bytes"),
         }
     }
@@ -160,6 +170,18 @@ pub struct Reader<R> {
     cuts: Vec<Cut>,
     ended: bool,
     failed: Option<ReadError>,
+    sums: Option<Verified>,
+}
+
+/// What is known of the checksums of a file.
+#[derive(Debug)]
+struct Verified {
+    /// The block that is being read, as far as it was summed.
+    block: Sums,
+    /// Where in the buffer the first byte stands that was not.
+    from: usize,
+    /// Where in the file the block begins.
+    begin: u64,
 }
 
 /// Commands that follow each other.
@@ -203,7 +225,19 @@ impl<R: Read> Reader<R> {
             cuts: Vec::new(),
             ended: false,
             failed: None,
+            sums: None,
         }
+    }
+
+    /// From now on, which must be the beginning, checksums are compared where there are any.
+    pub fn verify_checksums(&mut self) {
+        self.sums = Some(Verified { block: Sums::default(), from: self.start, begin: self.offset });
+    }
+
+    /// Where in the file the last block ends whose checksum is good, when they are compared.
+    #[must_use]
+    pub fn verified(&self) -> Option<u64> {
+        self.sums.as_ref().map(|sums| sums.begin)
     }
 
     /// Where the last item that was handed out ends in the file.
@@ -229,7 +263,7 @@ impl<R: Read> Reader<R> {
                     if self.start == self.buffer.len() {
                         break;
                     }
-                    return Err(ReadError::Truncated);
+                    return Err(self.cut_off());
                 }
                 self.fill().map_err(ReadError::Io)?;
             }
@@ -237,8 +271,24 @@ impl<R: Read> Reader<R> {
         Ok(Batch { buffer: &self.buffer, spans: &self.spans, cuts: &self.cuts })
     }
 
+    /// What the end of a file within a command means: if a checksum of the same block follows, that its length is damaged.
+    fn cut_off(&self) -> ReadError {
+        let rest = &self.buffer[self.start..];
+        match &self.sums {
+            Some(sums) if checksum::ends_later(self.offset - sums.begin, rest) => {
+                let bytes = self.offset - sums.begin + rest.len() as u64;
+                ReadError::Format(Malformed { offset: self.offset, what: Mistake::Checksum { bytes } })
+            }
+            _ => ReadError::Truncated,
+        }
+    }
+
     /// Reads more: what is left moves to the front, and the room doubles when one command fills all of it.
     fn fill(&mut self) -> io::Result<()> {
+        if let Some(sums) = &mut self.sums {
+            sums.block.update(&self.buffer[sums.from..self.start]);
+            sums.from = 0;
+        }
         self.buffer.drain(..self.start);
         self.start = 0;
         let want = READ_BYTES.max(self.buffer.len());
@@ -255,6 +305,15 @@ impl<R: Read> Reader<R> {
             let mut at = self.start;
             match parse(&self.buffer, &mut at, &mut self.spans) {
                 Ok(Some(annotation)) => {
+                    if let Some(sums) = &mut self.sums
+                        && self.spans.len() == first
+                    {
+                        let end = self.offset + (at - self.start) as u64;
+                        if let Err(what) = sums.meet(&self.buffer, self.start, &annotation, at, end) {
+                            self.failed = Some(ReadError::Format(Malformed { offset: self.offset, what }));
+                            return;
+                        }
+                    }
                     self.offset += (at - self.start) as u64;
                     self.start = at;
                     self.cuts.push(Cut { words: first..self.spans.len(), annotation, end: self.offset });
@@ -271,6 +330,30 @@ impl<R: Read> Reader<R> {
                 }
             }
         }
+    }
+}
+
+impl Verified {
+    /// Looks at an annotation that begins at `start` of the buffer and ends at `next`, which is `end` in the file.
+    fn meet(
+        &mut self,
+        buffer: &[u8],
+        start: usize,
+        annotation: &Range<usize>,
+        next: usize,
+        end: u64,
+    ) -> Result<(), Mistake> {
+        let text = &buffer[annotation.clone()];
+        if !checksum::is_one(text) {
+            return Ok(());
+        }
+        self.block.update(&buffer[self.from..start]);
+        self.from = start;
+        if !self.block.is_ended_by(text) {
+            return Err(Mistake::Checksum { bytes: self.block.bytes() });
+        }
+        *self = Verified { block: Sums::default(), from: next, begin: end };
+        Ok(())
     }
 }
 

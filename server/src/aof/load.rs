@@ -272,6 +272,9 @@ impl Server {
         turn: Turn<'_>,
     ) -> Result<(), Broken> {
         let mut reader = Reader::new(source, offset);
+        if self.config.aof_checksum {
+            reader.verify_checksums();
+        }
         let mut replay = Replay { id, name, last: None, out: Vec::new(), whole: offset, commands: 0 };
         let (interval, mut next_turn) = (self.config.loading_process_events_interval_bytes, offset);
         let end = loop {

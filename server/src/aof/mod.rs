@@ -53,6 +53,8 @@ pub struct Aof {
     file: Option<Arc<ServerFile>>,
     /// Its length.
     file_len: u64,
+    /// Its checksums, unless there are none.
+    checksums: Option<write::Checksums>,
     /// Length of all files.
     pub size: u64,
     /// Length of all files after the start or the last rewrite.
@@ -90,6 +92,7 @@ impl Aof {
             folder: None,
             file: None,
             file_len: 0,
+            checksums: None,
             size: 0,
             base_size: 0,
             unsynced: false,
@@ -163,6 +166,8 @@ impl Server {
         let mut feed = Feed::default();
         feed.stamps = self.config.aof_timestamp_enabled;
         self.propagation.aof = Some(feed);
+        // Nothing is known of what stands in the file already.
+        self.aof.checksums = self.config.aof_checksum.then(|| write::Checksums::new(len > 0));
         self.refresh_interest();
     }
 
@@ -213,6 +218,11 @@ impl Server {
         if let Some(feed) = &mut self.propagation.aof {
             feed.stamps = self.config.aof_timestamp_enabled;
         }
+        if !self.config.aof_checksum {
+            self.aof.checksums = None;
+        } else if self.aof.checksums.is_none() && self.aof.write_error.is_none() {
+            self.aof.checksums = Some(write::Checksums::new(true));
+        }
         self.remove_aof_history();
     }
 
@@ -234,6 +244,7 @@ impl Server {
 
     /// Closes the append-only file in an orderly way: everything is durable, and the manifest knows where it ends.
     pub(crate) fn close_aof(&mut self) {
+        self.close_checksum();
         self.flush_aof(true);
         let Some(file) = self.write_aof_no_more() else { return };
         if let Err(error) = file.sync() {

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use engine::time::UnixMs;
+use persistence::aof::checksum::{BLOCK_BYTES, Sums};
 use persistence::aof::{encode_timestamp, rewrite};
 use persistence::disk::{Disk as _, DiskFile as _};
 
@@ -128,6 +129,7 @@ impl Server {
                 Ok(())
             }
             State::On => {
+                self.close_checksum();
                 self.flush_aof(true);
                 if self.propagation.aof.as_ref().is_some_and(|feed| !feed.bytes.is_empty()) {
                     // It would be in the new base and in the new increment: twice.
@@ -187,6 +189,18 @@ impl Server {
     /// Writes all data as commands.
     fn write_commands(&self, path: &Path, reporter: &mut Reporter) -> io::Result<()> {
         let mut file = SnapshotFile::create(&self.disk, path, self.config.aof_rewrite_incremental_fsync)?;
+        let mut sums = self.config.aof_checksum.then(Sums::default);
+        let mut write = |buffer: &mut Vec<u8>, last: bool| {
+            if let Some(sums) = &mut sums {
+                sums.update(buffer);
+                if sums.bytes() > 0 && (last || sums.bytes() >= BLOCK_BYTES) {
+                    sums.close(buffer);
+                }
+            }
+            file.write_all(buffer)?;
+            buffer.clear();
+            Ok::<(), io::Error>(())
+        };
         let mut buffer = Vec::new();
         if self.config.aof_timestamp_enabled {
             encode_timestamp(&mut buffer, self.clock.now().secs());
@@ -200,8 +214,7 @@ impl Server {
             for entry in db.entries() {
                 rewrite::key(&mut buffer, entry.key, entry.value, entry.deadline);
                 if buffer.len() >= WRITE_BYTES {
-                    file.write_all(&buffer)?;
-                    buffer.clear();
+                    write(&mut buffer, false)?;
                 }
                 reporter.key();
                 if delay != 0 {
@@ -210,7 +223,7 @@ impl Server {
                 }
             }
         }
-        file.write_all(&buffer)?;
+        write(&mut buffer, true)?;
         file.finish()
     }
 

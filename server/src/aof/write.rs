@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use persistence::disk::DiskFile as _;
 
 use engine::ctx::TimeoutReply;
+use engine::time::UnixMs;
+use persistence::aof::checksum::{BLOCK_BYTES, Sums};
 
 use super::State;
 use crate::config::parse::error_text;
@@ -14,13 +16,67 @@ use crate::server::Server;
 /// How long a write waits, in milliseconds, for the background thread to make the former one durable.
 const POSTPONED_MAX_MS: i64 = 2000;
 
+/// How long a block waits for its checksum at most when nothing more is written, in milliseconds.
+const BLOCK_MS: i64 = 1000;
+
 /// Seconds between two lines in the log about writes that fail.
 const ERROR_LOG_SECS: i64 = 30;
 
 /// Capacity that the feed keeps when it is empty, in bytes.
 const FEED_KEPT_MAX: usize = 1 << 20;
 
+/// The checksums of the file that is written to.
+#[derive(Debug)]
+pub(super) struct Checksums {
+    block: Sums,
+    /// How much of the feed is in the block.
+    fed: usize,
+    /// When the block began, if it has.
+    since: Option<UnixMs>,
+    /// The next thing to be written is that a block begins.
+    begin: bool,
+}
+
+impl Checksums {
+    /// Those of a file. `behind`: there is something in it that they do not cover.
+    pub(super) fn new(behind: bool) -> Self {
+        Checksums { block: Sums::default(), fed: 0, since: None, begin: behind }
+    }
+
+    /// Takes in what is about to be written, and ends the block when it is large or old, or when that is asked for.
+    fn take(&mut self, feed: &mut Vec<u8>, now: UnixMs, close: bool) {
+        if std::mem::take(&mut self.begin) {
+            let mut mark = Vec::new();
+            Sums::default().close(&mut mark);
+            self.fed = mark.len();
+            feed.splice(0..0, mark);
+        }
+        self.block.update(&feed[self.fed..]);
+        if self.block.bytes() > 0 {
+            let since = *self.since.get_or_insert(now);
+            if close || self.block.bytes() >= BLOCK_BYTES || now.0 - since.0 >= BLOCK_MS {
+                self.block.close(feed);
+                self.since = None;
+            }
+        }
+        self.fed = feed.len();
+    }
+
+    /// Whether the block has waited long enough for its end.
+    fn is_due(&self, now: UnixMs) -> bool {
+        self.since.is_some_and(|since| now.0 - since.0 >= BLOCK_MS)
+    }
+}
+
 impl Server {
+    /// Ends the block of the checksum: nothing follows for now, or nothing follows at all.
+    pub(super) fn close_checksum(&mut self) {
+        let now = self.clock.now();
+        if let (Some(feed), Some(checksums)) = (&mut self.propagation.aof, &mut self.aof.checksums) {
+            checksums.take(&mut feed.bytes, now, true);
+        }
+    }
+
     /// Writes what was propagated, and makes it durable as the configuration asks. `force` holds nothing back.
     ///
     /// When that fails under `appendfsync always` the process ends: replies that promise durability would be lies.
@@ -79,7 +135,11 @@ impl Server {
 
     /// Hands the feed to the kernel, as much of it as it takes.
     fn write_feed(&mut self) -> io::Result<()> {
+        let now = self.clock.now();
         let (Some(feed), Some(file)) = (&mut self.propagation.aof, &self.aof.file) else { return Ok(()) };
+        if let Some(checksums) = &mut self.aof.checksums {
+            checksums.take(&mut feed.bytes, now, false);
+        }
         let mut written = 0;
         let mut file = &**file;
         let result = loop {
@@ -105,8 +165,13 @@ impl Server {
                         "Could not remove short write from the append-only file.  Redis may refuse to load the AOF the next time it starts.  ftruncate: {}",
                         error_text(&error)
                     );
+                    // Whoever takes them up again could begin in the middle of a command.
+                    self.aof.checksums = None;
                 }
             }
+        }
+        if let Some(checksums) = &mut self.aof.checksums {
+            checksums.fed -= written;
         }
         self.aof.file_len += written as u64;
         self.aof.size += written as u64;
@@ -201,6 +266,11 @@ impl Server {
 
     /// Writes again what could not be written, and what was held back. Called by cron.
     pub(crate) fn aof_cron(&mut self) {
+        let now = self.clock.now();
+        if self.aof.write_error.is_none() && self.aof.checksums.as_ref().is_some_and(|sums| sums.is_due(now)) {
+            self.close_checksum();
+            self.flush_aof(false);
+        }
         if self.aof.write_error.is_some() || self.aof.postponed.is_some() {
             self.flush_aof(false);
         }

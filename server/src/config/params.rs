@@ -518,6 +518,8 @@ parameters! {
     "aof-use-rdb-preamble" => aof_use_rdb_preamble: bool = true, PLAIN, [];
     /// Note the time in it.
     "aof-timestamp-enabled" => aof_timestamp_enabled: bool = false, PLAIN, [] AofFiles;
+    /// Write checksums into it as annotations, and compare them when it is loaded.
+    "aof-checksum" => aof_checksum: bool = true, PLAIN, [] AofFiles;
     /// Flush rewritten files to disk piece by piece.
     "aof-rewrite-incremental-fsync" => aof_rewrite_incremental_fsync: bool = true, PLAIN, [];
     /// Keep files that are no longer needed (for tests).
