@@ -34,6 +34,12 @@ const TLS12: &[(CipherSuite, &[&str])] = &[
 /// Words that stand for all of them.
 const ALL: &[&str] = &["ALL", "DEFAULT", "HIGH", "ECDHE", "EECDH", "kECDHE", "kEECDH", "TLSv1.2"];
 
+/// How names begin of ciphers that OpenSSL has and we do not: a list with such alone leaves TLS 1.3.
+const OTHERS: &[&str] = &[
+    "ADH-", "AECDH-", "AES128-", "AES256-", "ARIA", "CAMELLIA", "DHE", "ECDHE-", "EDH", "PSK", "RSA", "SRP-", "kDHE",
+    "kEDH", "kRSA",
+];
+
 /// Suites of TLS 1.3, and whether we have them.
 const TLS13: &[(&str, Option<CipherSuite>)] = &[
     ("TLS_AES_256_GCM_SHA384", Some(CipherSuite::TLS13_AES_256_GCM_SHA384)),
@@ -54,7 +60,10 @@ pub(super) fn chosen(
         supported.iter().filter(move |suite| suite.version().version == version).map(|suite| suite.suite()).collect()
     };
     let tls12 = match ciphers {
-        Some(list) => Some(cipher_list(list)).filter(|found| !found.is_empty()).ok_or(UNKNOWN_CIPHERS)?,
+        Some(list) => match cipher_list(list) {
+            found if found.is_empty() && !names_others(list) => return Err(UNKNOWN_CIPHERS),
+            found => found,
+        },
         None => of(&rustls::version::TLS12),
     };
     let tls13: Vec<CipherSuite> = match suites {
@@ -65,10 +74,18 @@ pub(super) fn chosen(
     Ok(tls13.into_iter().chain(tls12).filter_map(find).collect())
 }
 
+fn items(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    list.split(|byte| b":, ".contains(byte))
+}
+
+fn names_others(list: &[u8]) -> bool {
+    items(list).any(|item| OTHERS.iter().any(|other| item.starts_with(other.as_bytes())))
+}
+
 /// `ECDHE+AESGCM:!aECDSA`: what is not known stands for nothing.
 fn cipher_list(list: &[u8]) -> Vec<CipherSuite> {
     let (mut chosen, mut killed): (Vec<CipherSuite>, Vec<CipherSuite>) = (Vec::new(), Vec::new());
-    for item in list.split(|byte| b":, ".contains(byte)) {
+    for item in items(list) {
         let item = String::from_utf8_lossy(item);
         let (sign, words) = match item.chars().next() {
             Some(sign @ ('!' | '-' | '+')) => (sign, &item[1..]),
@@ -101,14 +118,12 @@ fn cipher_list(list: &[u8]) -> Vec<CipherSuite> {
     chosen
 }
 
-/// Names of TLS 1.3's suites; an unknown one spoils the list.
+/// Names of TLS 1.3's suites, of which at least one must be known.
 fn suite_list(list: &[u8]) -> Option<Vec<CipherSuite>> {
-    let mut chosen = Vec::new();
-    for name in list.split(|&byte| byte == b':').filter(|name| !name.is_empty()) {
-        let (_, suite) = TLS13.iter().find(|(known, _)| known.as_bytes() == name)?;
-        chosen.extend(*suite);
-    }
-    (!chosen.is_empty()).then_some(chosen)
+    let find = |name: &[u8]| TLS13.iter().find(|(known, _)| known.as_bytes() == name);
+    let mut known = items(list).filter_map(find).peekable();
+    known.peek()?;
+    Some(known.filter_map(|(_, suite)| *suite).collect())
 }
 
 #[cfg(test)]
@@ -137,14 +152,16 @@ mod tests {
 
     #[test]
     fn lists_of_suites() {
-        let only = suite_list(b"TLS_AES_128_CCM_SHA256:TLS_AES_128_GCM_SHA256");
+        let only = suite_list(b"FOO:TLS_AES_128_CCM_SHA256:TLS_AES_128_GCM_SHA256");
         assert_eq!(only, Some(vec![CipherSuite::TLS13_AES_128_GCM_SHA256]));
-        for bad in [&b""[..], b"FOO", b"TLS_AES_128_GCM_SHA256:FOO", b"TLS_AES_128_CCM_SHA256"] {
-            assert_eq!(suite_list(bad), None);
-        }
+        assert_eq!(suite_list(b"TLS_AES_128_CCM_SHA256"), Some(Vec::new()));
+        assert_eq!((suite_list(b""), suite_list(b"FOO")), (None, None));
         let supported = rustls::crypto::ring::default_provider().cipher_suites;
         let chosen = chosen(&supported, Some(b"CHACHA20"), Some(b"TLS_AES_256_GCM_SHA384")).unwrap();
         assert_eq!(chosen.len(), 3);
+        let choose =
+            |ciphers: &'static str| super::chosen(&supported, Some(ciphers.as_bytes()), None).map(|all| all.len());
+        assert_eq!((choose("AES128-SHA"), choose("FOO:!RSA"), choose("ALL")), (Ok(3), Err(UNKNOWN_CIPHERS), Ok(9)));
         assert_eq!(chosen[0].suite(), CipherSuite::TLS13_AES_256_GCM_SHA384);
     }
 }

@@ -17,8 +17,8 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, DnsName, PrivateKeyDer, ServerName};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{CertificateError, ClientConfig, Error, InconsistentKeys, RootCertStore};
 
@@ -102,10 +102,10 @@ impl Tls {
         config.resumption = Resumption::disabled();
         let name = match &self.name {
             None => ServerName::from(std::net::IpAddr::from(Ipv4Addr::UNSPECIFIED)),
+            // An address is no name to send.
             Some(name) => std::str::from_utf8(name)
                 .ok()
-                .and_then(|name| DnsName::try_from(name.to_owned()).ok())
-                .map(ServerName::DnsName)
+                .and_then(|name| ServerName::try_from(name.to_owned()).ok())
                 .ok_or("Failed to configure SNI")?,
         };
         Ok(Client { config: Arc::new(config), name })
@@ -120,8 +120,7 @@ impl Tls {
             anchors.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
         if let Some(file) = &self.authorities_file {
-            let pem = CertificateDer::pem_file_iter(path(file));
-            named = pem.and_then(Iterator::collect::<Result<_, _>>).map_err(|_| BAD)?;
+            named = certificates(file).map_err(|_| BAD)?;
             if named.is_empty() {
                 return Err(BAD);
             }
@@ -133,23 +132,15 @@ impl Tls {
         Ok(Authorities { anchors, named })
     }
 
-    /// The certificate that the server is shown, with its key.
+    /// The certificate that the server is shown, with its key. One without the other is looked at and not used, as in redis-cli.
     fn identity(&self, provider: &CryptoProvider) -> Result<Option<CertifiedKey>, &'static str> {
-        const BAD_CERTIFICATE: &str = "Invalid client certificate";
         const BAD_KEY: &str = "Invalid private key";
-        let (certificate, key) = match (&self.certificate, &self.key) {
-            (None, None) => return Ok(None),
-            (Some(certificate), Some(key)) => (certificate, key),
-            _ => return Err(BAD_CERTIFICATE),
-        };
-        let chain: Vec<_> = CertificateDer::pem_file_iter(path(certificate))
-            .and_then(Iterator::collect::<Result<_, _>>)
-            .map_err(|_| BAD_CERTIFICATE)?;
-        if chain.is_empty() {
-            return Err(BAD_CERTIFICATE);
-        }
-        let key = PrivateKeyDer::from_pem_file(path(key)).map_err(|_| BAD_KEY)?;
-        let key = provider.key_provider.load_private_key(key).map_err(|_| BAD_KEY)?;
+        let chain = self.certificate.as_deref().map(certificates).transpose();
+        let chain = chain.ok().filter(|chain| chain.as_ref().is_none_or(|chain| !chain.is_empty()));
+        let chain = chain.ok_or("Invalid client certificate")?;
+        let key = self.key.as_deref().map(|key| PrivateKeyDer::from_pem_file(path(key))).transpose();
+        let key = key.map_err(|_| BAD_KEY)?.map(|key| provider.key_provider.load_private_key(key)).transpose();
+        let (Some(chain), Some(key)) = (chain, key.map_err(|_| BAD_KEY)?) else { return Ok(None) };
         let identity = CertifiedKey::new(chain, key);
         match identity.keys_match() {
             Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(BAD_KEY),
@@ -157,6 +148,11 @@ impl Tls {
             _ => Ok(Some(identity)),
         }
     }
+}
+
+/// The certificates of a PEM file.
+fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, pem::Error> {
+    CertificateDer::pem_file_iter(path(file))?.collect()
 }
 
 /// Why a handshake failed, beginning as redis-cli's message does.
