@@ -214,6 +214,8 @@ impl Server {
         crate::log::set_role(crate::log::Role::Child);
         crate::title::show(&self.config, Some(purpose.title()));
         let _ = oom::apply(&self.config, oom::Victim::Child);
+        // Where both share a processor clients would wait for slices of ours. Denied is no harm.
+        let _ = rustix::process::nice(self.config.child_nice as i32);
         // The port must be free for the next server when the parent ends before us.
         for listener in self.listeners.drain(..) {
             listener.close_in_child();

@@ -72,6 +72,27 @@ fn golden_files_load_and_are_saved_again() {
     }
 }
 
+/// A process' niceness.
+fn nice_of(pid: u32) -> i32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    // The 19th field; the second may hold spaces, and ends with a parenthesis.
+    let fields = stat.rsplit_once(") ").expect("a name").1;
+    fields.split(' ').nth(16).expect("it is there").parse().expect("a number")
+}
+
+/// That of its only child, once it has said what it is.
+fn nice_of_child(pid: u32) -> i32 {
+    let start = Instant::now();
+    loop {
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("it runs");
+        let child: u32 = children.trim().parse().expect("one child");
+        let nice = nice_of(child);
+        if nice != nice_of(pid) || start.elapsed() > Duration::from_millis(300) {
+            return nice;
+        }
+    }
+}
+
 #[test]
 fn a_child_saves_what_was_there_when_it_began() {
     let folder = Folder::new("child", None);
@@ -80,6 +101,7 @@ fn a_child_saves_what_was_there_when_it_began() {
     client.call(&["DEBUG", "POPULATE", "200"]);
     let before = digest(&mut client);
     assert_eq!(client.call(&["BGSAVE"]).to_string(), "+Background saving started");
+    assert_eq!(nice_of_child(server.pid()), nice_of(server.pid()) + 5, "the child gives way to clients");
     assert_eq!(client.call(&["BGSAVE"]).to_string(), "-ERR Background save already in progress");
     assert_eq!(client.call(&["SAVE"]).to_string(), "-ERR Background save already in progress");
     for i in 0..200 {

@@ -487,6 +487,8 @@ parameters! {
     "stop-writes-on-bgsave-error" => stop_writes_on_bgsave_error: bool = true, PLAIN, [];
     /// Flush RDB files to disk piece by piece.
     "rdb-save-incremental-fsync" => rdb_save_incremental_fsync: bool = true, PLAIN, [];
+    /// How much less of a contended processor a child process gets, as `nice` counts; 0: as much as the server.
+    "child-nice" => child_nice: u32 = 5, int(0, 19), [];
     /// Microseconds to wait after each key saved (for tests; negative: one in so many waits).
     "rdb-key-save-delay" => rdb_key_save_delay: i32 = 0, int(i32::MIN as i128, I32), [HIDDEN];
     /// Microseconds to wait after each key loaded (for tests).
