@@ -4,13 +4,14 @@
 //! empty tables whose metatable looks there and refuses every assignment. The functions that would go around a metatable
 //! (`rawset`, `setmetatable`, `getmetatable`, `rawget`, `pairs`) are ours and know those tables.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::os::raw::c_void;
 use std::rc::Rc;
 
 use mlua::{Function, Lua, MultiValue, Table, Value};
 
 use crate::error::{Raised, bad_argument, message_of, raise, raise_plain, type_name};
+use crate::vm::MEMORY_BYTES_MAX;
 
 /// How the code below calls itself: no place in a script.
 pub(crate) const INTERNAL_SOURCE: &str = "=(internal)";
@@ -21,8 +22,40 @@ pub(crate) const READ_ONLY: &str = "Attempt to modify a readonly table";
 /// The field of a metatable that Lua's collector calls.
 const FINALIZER: &[u8] = b"__gc";
 
-/// Longest text that `load` collects, in bytes.
-const CHUNK_BYTES_MAX: usize = 1 << 30;
+/// Bytes of text that calls of `load`, one within the other, have collected: they count against the cap of memory.
+#[derive(Default)]
+struct Collected(Rc<Cell<usize>>);
+
+/// What one call of `load` has collected.
+struct Pieces {
+    code: Vec<u8>,
+    all: Rc<Cell<usize>>,
+}
+
+impl Pieces {
+    /// Adds a piece, if there is memory for it.
+    fn add(&mut self, lua: &Lua, piece: &[u8]) -> mlua::Result<()> {
+        let needed = self.code.len() + piece.len();
+        if needed > self.code.capacity() {
+            let before = self.code.capacity();
+            let room = needed.max(before * 2);
+            let taken = lua.used_memory().saturating_add(self.all.get());
+            if taken.saturating_add(room) > MEMORY_BYTES_MAX {
+                return Err(raise(lua, "not enough memory"));
+            }
+            self.code.reserve_exact(room - self.code.len());
+            self.all.set(self.all.get() + self.code.capacity() - before);
+        }
+        self.code.extend_from_slice(piece);
+        Ok(())
+    }
+}
+
+impl Drop for Pieces {
+    fn drop(&mut self) {
+        self.all.set(self.all.get() - self.code.capacity());
+    }
+}
 
 /// Wraps what catches errors: the end of a script is not caught, and errors of Rust code become strings and tables.
 /// Nested coroutines use the machine's stack, so their depth is limited.
@@ -449,21 +482,18 @@ fn add_loaders(lua: &Lua, globals: &Table) -> mlua::Result<()> {
             let what = format!("function expected, got {}", type_name(args.front()));
             return Err(bad_argument(lua, 1, "load", &what));
         };
-        let mut code = Vec::new();
+        let all = lua.app_data_ref::<Collected>().map(|all| Rc::clone(&all.0)).unwrap_or_default();
+        let mut text = Pieces { code: Vec::new(), all };
         loop {
             match pieces.call::<Value>(())? {
                 Value::Nil => break,
                 Value::String(piece) if piece.as_bytes().is_empty() => break,
-                Value::String(piece) => {
-                    if code.len() + piece.as_bytes().len() > CHUNK_BYTES_MAX {
-                        return Err(raise(lua, "chunk is too long"));
-                    }
-                    code.extend_from_slice(&piece.as_bytes());
-                }
+                Value::String(piece) => text.add(lua, &piece.as_bytes())?,
                 _ => return Err(raise(lua, "reader function must return a string")),
             }
         }
-        load_text(lua, &code, &chunk_name(&args, b"=(load)"))
+        load_text(lua, &text.code, &chunk_name(&args, b"=(load)"))
     })?;
+    lua.set_app_data(Collected::default());
     globals.raw_set("load", load)
 }

@@ -13,6 +13,7 @@
 
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
@@ -24,7 +25,7 @@ use smallvec::SmallVec;
 
 use crate::debugger::Frame;
 use crate::host::Host;
-use crate::vm::Shared;
+use crate::vm::{Shared, Vm};
 
 /// Deepest reply of a command that becomes a table.
 const REPLY_DEPTH_MAX: c_int = 128;
@@ -90,6 +91,30 @@ impl<H> Slots<H> {
     /// Whether a host is lent and not in use.
     pub(crate) fn has_host(&self) -> bool {
         !self.host.get().is_null()
+    }
+}
+
+/// A state that is used no more: it waits to be dropped, which may be done on any thread. Scripts that it compiled are gone.
+pub struct Retired<H: Host>(#[expect(dead_code, reason = "kept to be dropped")] Box<Vm<H>>);
+
+// SAFETY: the state, its allocator's count and what its functions share are reached through the `Vm` only: nothing hands
+// out clones of its counted references (a `Script` is a number), and no part of mlua or of this crate is bound to a thread.
+// The host's address is null, since no script runs: `retire` takes the `Vm` by value. All that can be done with a `Retired`
+// is to drop it, once, where it is then.
+unsafe impl<H: Host> Send for Retired<H> {}
+
+impl<H: Host> fmt::Debug for Retired<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Retired")
+    }
+}
+
+impl<H: Host> Vm<H> {
+    /// Gives the state up: closing a large one takes time, and may be done on another thread.
+    #[must_use]
+    pub fn retire(self) -> Retired<H> {
+        debug_assert!(!self.has_host(), "no script runs: its run would have borrowed the state");
+        Retired(Box::new(self))
     }
 }
 

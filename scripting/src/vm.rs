@@ -12,6 +12,7 @@ use crate::debugger::{self, Input, Next, Options, Session, Wish};
 use crate::error::{Raised, ScriptError, message_of, place};
 use crate::functions::Registration;
 use crate::host::{Host, Verdict};
+pub use crate::sys::Retired;
 use crate::sys::{Entry, Failed, Slots};
 use crate::{api, libs, sandbox};
 
@@ -202,6 +203,11 @@ impl<H: Host> Vm<H> {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.lua.used_memory()
+    }
+
+    /// Whether a script runs.
+    pub(crate) fn has_host(&self) -> bool {
+        self.shared.slots.has_host()
     }
 
     /// Seeds `math.random`.

@@ -186,6 +186,18 @@ fn check_limits() {
     for (body, error) in [
         ("return string.rep('x', 2^40)", "resulting string too large"),
         ("local s = string.rep('x', 1e8) local t = {} for i = 1, 100 do t[i] = s .. i end", "not enough memory"),
+        // Text that `load` collects counts, too, that of several calls together.
+        ("local s = ' ' .. string.rep('x', 1e8) load(function() return s end)", "not enough memory"),
+        (
+            "local s, depth, piece = ' ' .. string.rep('x', 1e8), 0
+            piece = function()
+                depth = depth + 1
+                if depth % 3 == 0 then load(piece) end
+                return s
+            end
+            load(piece)",
+            "not enough memory",
+        ),
         ("return unpack({}, 1, 8000)", "too many results to unpack"),
         ("return unpack({}, -2147483648, 2147483647)", "too many results to unpack"),
         ("local function f() return f() + 1 end return f()", "stack overflow"),
@@ -211,6 +223,18 @@ fn check_limits() {
 fn a_state_is_small() {
     let vm = Vm::<TestHost>::new(Engine::Functions).unwrap();
     assert!(vm.memory_bytes() < 60_000, "{}", vm.memory_bytes());
+}
+
+#[test]
+fn a_retired_state_may_go_on_another_thread() {
+    let mut vm = Vm::<TestHost>::new(Engine::Scripts).expect("there is memory");
+    let scripts: Vec<_> = (0..1000).map(|n| vm.compile(format!("return {{{n}}}").as_bytes()).unwrap()).collect();
+    let mut out = Vec::new();
+    let mut writer = Writer::new(&mut out, Protocol::Resp2);
+    vm.run_script(&scripts[7], "sha", &[], &[], &mut TestHost::default(), &mut writer).unwrap();
+    assert_eq!(out, b"*1\r\n:7\r\n");
+    let retired = vm.retire();
+    std::thread::spawn(move || drop(retired)).join().expect("dropping does not panic");
 }
 
 #[test]

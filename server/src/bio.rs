@@ -6,6 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 
 use engine::keyspace::{self, Db};
+use scripting::cache::Cache;
+use scripting::functions::Libraries;
+use scripting::vm::Retired;
+
+use crate::server::Server;
 
 use crate::net::poll::Waker;
 use crate::session::ClientId;
@@ -17,8 +22,18 @@ pub enum Garbage {
     Value(keyspace::Garbage),
     /// The contents of a database.
     Db(Box<Db>),
-    /// Libraries of functions.
-    Libraries(Box<scripting::functions::Libraries>),
+    /// Libraries of functions, and the state in which they were compiled.
+    Libraries(Box<Libraries>, Option<Retired<Server>>),
+    /// Cached scripts, and the state in which they were compiled.
+    Scripts(Box<Cache>, Option<Retired<Server>>),
+}
+
+/// Scripts that Redis frees at once: fewer are not worth the way to another thread there, and so INFO does not count them.
+const UNCOUNTED_SCRIPTS_MAX: usize = 64;
+
+/// How many objects INFO counts so many scripts as: each, and what holds them.
+fn scripts(count: usize) -> u64 {
+    if count > UNCOUNTED_SCRIPTS_MAX { count as u64 + 1 } else { 0 }
 }
 
 impl Garbage {
@@ -27,8 +42,8 @@ impl Garbage {
         match self {
             Garbage::Value(_) => 1,
             Garbage::Db(db) => db.len() as u64,
-            // Each, and what holds them.
-            Garbage::Libraries(libraries) => libraries.len() as u64 + 1,
+            Garbage::Libraries(libraries, _) => scripts(libraries.len()),
+            Garbage::Scripts(cache, _) => scripts(cache.len()),
         }
     }
 }

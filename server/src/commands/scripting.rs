@@ -9,9 +9,10 @@ use scripting::shebang::{self, Flags as ScriptFlags};
 use scripting::vm::Script;
 
 use super::HostCommand;
+use crate::bio::Garbage;
 use crate::exec::{Call, HostFn};
 use crate::scripting::debugging::Mode;
-use crate::scripting::{Interpreter, Kind, Start, busy_error, script_error};
+use crate::scripting::{Kind, Start, busy_error, script_error};
 use crate::server::Server;
 
 /// The declarations.
@@ -273,11 +274,20 @@ const FLUSH: HostCommand = HostCommand {
 
 fn flush(call: &mut Call<'_>, args: &mut Args<'_>) -> CmdResult {
     args.next()?;
-    let mode = args.is_done() || args.keyword("SYNC") || args.keyword("ASYNC");
-    if !mode || !args.is_done() {
-        return Err(CommandError::Text("ERR SCRIPT FLUSH only support SYNC|ASYNC option"));
+    const SYNTAX: CommandError = CommandError::Text("ERR SCRIPT FLUSH only support SYNC|ASYNC option");
+    let later = if args.is_done() {
+        call.server.config.lazyfree_lazy_user_flush
+    } else if args.keyword("ASYNC") {
+        true
+    } else if args.keyword("SYNC") {
+        false
+    } else {
+        return Err(SYNTAX);
+    };
+    if !args.is_done() {
+        return Err(SYNTAX);
     }
-    call.server.flush_scripts()?;
+    call.server.flush_scripts(later)?;
     call.out.ok();
     Ok(Outcome::Done)
 }
@@ -367,15 +377,16 @@ const HELP: HostCommand = HostCommand {
 };
 
 impl Server {
-    /// Forgets all cached scripts, and the interpreter with them.
+    /// Forgets all cached scripts, and the interpreter with them; `later`: they are freed on the background thread.
     ///
     /// # Errors
     /// When a script runs.
-    pub fn flush_scripts(&mut self) -> Result<(), CommandError> {
-        drop(self.take_interpreter(Kind::Script)?);
-        // The next script makes a new one.
-        self.scripting.scripts = Interpreter::default();
-        self.scripting.cache = scripting::cache::Cache::default();
+    pub fn flush_scripts(&mut self, later: bool) -> Result<(), CommandError> {
+        let vm = self.retire_interpreter(Kind::Script)?;
+        let cache = std::mem::take(&mut self.scripting.cache);
+        if later {
+            self.bio.free(Garbage::Scripts(Box::new(cache), vm));
+        }
         Ok(())
     }
 

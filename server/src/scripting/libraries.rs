@@ -6,7 +6,8 @@ use scripting::host::Replication;
 use scripting::shebang::{self, Flags as ScriptFlags};
 use scripting::vm::{RegisteredFunction, Vm};
 
-use super::{Interpreter, Kind, Running};
+use super::{Kind, Running};
+use crate::bio::Garbage;
 use crate::server::Server;
 use crate::session::ClientId;
 
@@ -157,18 +158,16 @@ impl Server {
         found.ok_or(CommandError::Text("ERR Library not found"))
     }
 
-    /// Removes all libraries, and the interpreter with them; `later`: what is large is freed elsewhere.
+    /// Removes all libraries, and the interpreter with them; `later`: they are freed on the background thread.
     ///
     /// # Errors
     /// When a script runs.
     pub fn flush_functions(&mut self, later: bool) -> Result<(), CommandError> {
-        drop(self.take_interpreter(Kind::Function)?);
+        let vm = self.retire_interpreter(Kind::Function)?;
         let libraries = std::mem::take(&mut self.scripting.libraries);
-        if later && !libraries.is_empty() {
-            self.bio.free(crate::bio::Garbage::Libraries(Box::new(libraries)));
+        if later {
+            self.bio.free(Garbage::Libraries(Box::new(libraries), vm));
         }
-        // The next library makes a new one.
-        self.scripting.functions = Interpreter::default();
         Ok(())
     }
 }

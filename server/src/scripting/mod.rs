@@ -17,7 +17,7 @@ use scripting::functions::Libraries;
 use scripting::host::{Host, LogLevel, Replication, Verdict};
 use scripting::shebang::Flags as ScriptFlags;
 use scripting::transaction::Queue;
-use scripting::vm::{Engine, LOAD_TIMEOUT, Vm};
+use scripting::vm::{Engine, LOAD_TIMEOUT, Retired, Vm};
 
 use crate::clock::Stamp;
 use crate::exec::gates::{MISCONF_TEXT, OOM_TEXT};
@@ -27,6 +27,8 @@ use crate::session::{ClientId, LastCommand};
 
 /// Milliseconds that the top level of a library may take.
 const LOAD_MS_MAX: u64 = 500;
+
+const NOT_FROM_SCRIPT: CommandError = CommandError::Text("ERR This Redis command is not allowed from script");
 
 /// What a script is told that was killed.
 const KILLED_SCRIPT: &str = "ERR Script killed by user with SCRIPT KILL.";
@@ -157,7 +159,7 @@ impl Server {
     /// When a script runs already, or there is no memory.
     pub fn take_interpreter(&mut self, kind: Kind) -> Result<Vm<Server>, CommandError> {
         if self.scripting.running.is_some() {
-            return Err(CommandError::Text("ERR This Redis command is not allowed from script"));
+            return Err(NOT_FROM_SCRIPT);
         }
         let deprecated = self.config.lua_enable_deprecated_api;
         let (interpreter, engine) = match kind {
@@ -172,6 +174,21 @@ impl Server {
                 Ok(vm)
             }
         }
+    }
+
+    /// Takes an interpreter out for good: the next script makes a new one. None when none was made.
+    ///
+    /// # Errors
+    /// When a script runs.
+    pub fn retire_interpreter(&mut self, kind: Kind) -> Result<Option<Retired<Server>>, CommandError> {
+        if self.scripting.running.is_some() {
+            return Err(NOT_FROM_SCRIPT);
+        }
+        let interpreter = match kind {
+            Kind::Script => &mut self.scripting.scripts,
+            Kind::Function | Kind::Library => &mut self.scripting.functions,
+        };
+        Ok(std::mem::take(interpreter).vm.map(Vm::retire))
     }
 
     /// Gives an interpreter back.
