@@ -238,6 +238,11 @@ pub(crate) fn build(lua: &Lua, on_error: &Function, deprecated: bool) -> mlua::R
         if name == "string" {
             crate::libs::string::replace(lua, &library)?;
         }
+        if name == "table" {
+            for slow in ["concat", "insert", "maxn", "remove", "sort"] {
+                library.raw_set(slow, crate::sys::then_look(lua, &library.raw_get(slow)?)?)?;
+            }
+        }
         if name == "math" {
             library.raw_set("random", Value::Nil)?;
             library.raw_set("randomseed", Value::Nil)?;
@@ -368,6 +373,7 @@ fn add_table_functions(lua: &Lua, globals: &Table, all: &Table, locked: &Locked)
         match &option[..] {
             "count" => Ok(Value::Number(lua.used_memory() as f64 / 1024.0)),
             "collect" | "step" => {
+                crate::libs::interval(lua)?;
                 lua.gc_collect()?;
                 Ok(if option == "step" { Value::Boolean(true) } else { Value::Integer(0) })
             }

@@ -16,6 +16,8 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use mlua::ffi::{self, lua_State, lua_upvalueindex};
 use mlua::{Function, Lua, Table};
@@ -25,7 +27,7 @@ use smallvec::SmallVec;
 
 use crate::debugger::Frame;
 use crate::host::Host;
-use crate::vm::{Shared, Vm};
+use crate::vm::{INTERVAL_INSTRUCTIONS, Shared, Vm};
 
 /// Deepest reply of a command that becomes a table.
 const REPLY_DEPTH_MAX: c_int = 128;
@@ -91,6 +93,120 @@ impl<H> Slots<H> {
     /// Whether a host is lent and not in use.
     pub(crate) fn has_host(&self) -> bool {
         !self.host.get().is_null()
+    }
+}
+
+/// Instructions before a script's first look at the clock, and most between two looks. One instruction may take as long as the
+/// memory of a script allows (`..` of half a gigabyte: a quarter of a second), so looks come closer as soon as they are late.
+const FIRST_LOOK: c_int = 25;
+const LOOK_INSTRUCTIONS_MAX: c_int = 500;
+
+/// A state that takes more than this, in kilobytes, has its first look followed by another at once, and looks more often.
+const LARGE_KB: c_int = 8 * 1024;
+const LARGE_LOOK_INSTRUCTIONS_MAX: c_int = 100;
+
+/// Looks that are further apart are late; those that are closer may be rarer.
+const LATE: Duration = Duration::from_millis(5);
+const EARLY: Duration = Duration::from_millis(1);
+
+/// What looks at the clock, on this thread: one script runs at a time.
+struct Pace {
+    /// The last look; none since the script began, or since the host was asked.
+    last: Cell<Option<Instant>>,
+    /// Instructions since the host was asked whether the script may go on.
+    since: Cell<u32>,
+}
+
+thread_local! {
+    static PACE: Pace = const { Pace { last: Cell::new(None), since: Cell::new(0) } };
+}
+
+/// mlua's hook, which asks the host.
+static ASK: OnceLock<ffi::lua_Hook> = OnceLock::new();
+
+/// Puts a look at the clock before the hook that is installed, which is run when it is due: in time, or after
+/// [`INTERVAL_INSTRUCTIONS`].
+pub(crate) fn look_at_the_clock(lua: &Lua) -> mlua::Result<()> {
+    // SAFETY: protected; hooks may be set at any time. `ASK` is mlua's, the same for every state.
+    unsafe {
+        lua.exec_raw::<()>((), |state| {
+            if let Some(hook) = ffi::lua_gethook(state) {
+                ASK.get_or_init(|| hook);
+                ffi::lua_sethook(state, Some(look), ffi::LUA_MASKCOUNT, FIRST_LOOK);
+            }
+        })
+    }
+}
+
+/// # Safety
+/// Lua calls it. It holds nothing with a destructor when it calls `ask`, which may leave by an error.
+unsafe extern "C-unwind" fn look(state: *mut lua_State, event: *mut ffi::lua_Debug) {
+    // SAFETY: `state` is the one that runs; setting its hook within a hook is allowed.
+    unsafe {
+        let count = ffi::lua_gethookcount(state);
+        let now = Instant::now();
+        let large = ffi::lua_gc(state, ffi::LUA_GCCOUNT, 0) > LARGE_KB;
+        let most = if large { LARGE_LOOK_INSTRUCTIONS_MAX } else { LOOK_INSTRUCTIONS_MAX };
+        let (next, due) = PACE.with(|pace| {
+            let apart = pace.last.replace(Some(now)).map(|last| now.duration_since(last));
+            let since = pace.since.get() + count.unsigned_abs();
+            let next = match apart {
+                Some(apart) if apart >= LATE => 1,
+                Some(apart) if apart < EARLY => (count * 2).min(most),
+                None if large => 1,
+                _ => count.min(most),
+            };
+            let due = since >= INTERVAL_INSTRUCTIONS || apart.is_some_and(|apart| apart >= LATE);
+            pace.since.set(if due { 0 } else { since });
+            if due {
+                // The host may take its time for others.
+                pace.last.set(None);
+            }
+            (next, due)
+        });
+        if next != count {
+            ffi::lua_sethook(state, Some(look), ffi::LUA_MASKCOUNT, next);
+        }
+        if due && let Some(ask) = ASK.get() {
+            ask(state, event);
+        }
+    }
+}
+
+/// Elements of a table from which on a function that walks all of them is followed by a look at the clock.
+const LONG_TABLE: usize = 10_000;
+
+/// One of Lua's own functions on a table, followed by a look at the clock when the table is long.
+pub(crate) fn then_look(lua: &Lua, function: &Function) -> mlua::Result<Function> {
+    // SAFETY: `exec_raw` protects, and its argument is on the stack.
+    unsafe { lua.exec_raw(function, |state| ffi::lua_pushcclosure(state, on_table, 1)) }
+}
+
+/// # Safety
+/// Lua calls it; its upvalue is a C function without upvalues.
+unsafe extern "C-unwind" fn on_table(state: *mut lua_State) -> c_int {
+    // SAFETY: the length of a table is there without metamethods. The function finds the arguments as if it had been called.
+    unsafe {
+        if ffi::lua_type(state, 1) == ffi::LUA_TTABLE && ffi::lua_objlen(state, 1) >= LONG_TABLE {
+            pace(state, 1);
+        }
+        match ffi::lua_tocfunction(state, lua_upvalueindex(1)) {
+            Some(function) => function(state),
+            None => 0,
+        }
+    }
+}
+
+/// The next look comes after so many instructions; nothing is changed where a debugger looks.
+///
+/// # Safety
+/// `state` is open.
+unsafe fn pace(state: *mut lua_State, instructions: c_int) {
+    // SAFETY: hooks may be set at any time.
+    unsafe {
+        if ffi::lua_gethook(state).is_some_and(|hook| std::ptr::fn_addr_eq(hook, look as ffi::lua_Hook)) {
+            ffi::lua_sethook(state, Some(look), ffi::LUA_MASKCOUNT, instructions);
+        }
     }
 }
 
@@ -711,6 +827,16 @@ impl Entry {
             })?
         };
         Ok(Entry { state: main, enter })
+    }
+
+    /// A script begins: the first look at the clock comes soon. Nothing is changed where a debugger looks.
+    pub(crate) fn begin(&self) {
+        PACE.with(|pace| {
+            pace.last.set(None);
+            pace.since.set(0);
+        });
+        // SAFETY: the state is open as long as its `Vm`, which has this entry.
+        unsafe { pace(self.state, FIRST_LOOK) }
     }
 
     /// Runs the script at `slot`, with the host lent, and writes its reply. `lua` is the state that this is the entry of.

@@ -19,8 +19,8 @@ use crate::{api, libs, sandbox};
 /// Most memory that one state may take, in bytes: beyond it a script fails with "not enough memory".
 pub const MEMORY_BYTES_MAX: usize = 1 << 30;
 
-/// Instructions between two questions to the host whether a script may go on.
-const INTERVAL_INSTRUCTIONS: u32 = 100_000;
+/// Instructions between two questions to the host whether a script may go on, if they do not take long.
+pub(crate) const INTERVAL_INSTRUCTIONS: u32 = 100_000;
 
 /// Most processor time that code of the one who debugs may take, in seconds.
 const EVALUATION_SECONDS_MAX: f64 = 5.0;
@@ -418,6 +418,7 @@ impl<H: Host> Vm<H> {
     /// Before each run: what the last one left is forgotten. Returns the state of `math.random`.
     fn begin(&self) -> u64 {
         let shared = &*self.shared;
+        self.entry.begin();
         shared.protocol.set(Protocol::Resp2);
         shared.stopped.set(None);
         shared.failure.replace(None);
@@ -476,7 +477,9 @@ fn set_hook<H: Host>(lua: &Lua, shared: &Rc<Shared<H>>, lines: bool) -> mlua::Re
             }
         }
         Ok(VmState::Continue)
-    })
+    })?;
+    // A debugger comes by at every line.
+    if lines { Ok(()) } else { crate::sys::look_at_the_clock(lua) }
 }
 
 impl<H: Host> Shared<H> {

@@ -9,4 +9,5 @@ mod pipelines;
 mod process;
 mod protocol;
 mod rdb;
+mod scripts;
 mod sessions;

@@ -77,10 +77,18 @@ fn without_zeros(digits: &str) -> &str {
     if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits }
 }
 
-/// The bytes of a string argument; a number counts as its text.
+/// What is done with so much text takes long enough to ask first whether the script may go on, in bytes.
+pub(crate) const LONG_TEXT: usize = 1 << 20;
+
+/// The bytes of a string argument; a number counts as its text. A long one is work: asks whether the script may go on.
 pub(crate) fn string_argument(lua: &Lua, args: &Arguments, index: usize, name: &str) -> mlua::Result<mlua::LuaString> {
     match args.get(index) {
-        Some(Value::String(text)) => Ok(text.clone()),
+        Some(Value::String(text)) => {
+            if text.as_bytes().len() >= LONG_TEXT {
+                interval(lua)?;
+            }
+            Ok(text.clone())
+        }
         Some(Value::Integer(number)) => lua.create_string(number_text(*number as f64)),
         Some(Value::Number(number)) => lua.create_string(number_text(*number)),
         other => Err(bad_argument(lua, index + 1, name, &format!("string expected, got {}", type_name(other)))),

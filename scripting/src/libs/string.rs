@@ -2,7 +2,7 @@
 
 use mlua::{Lua, Table, Value};
 
-use super::{interval, is_true, number_argument, number_text, optional_number, string_argument};
+use super::{LONG_TEXT, interval, is_true, number_argument, number_text, optional_number, string_argument};
 use crate::error::{bad_argument, raise, type_name};
 use crate::pattern::{self, Capture, Match, PatternError};
 use crate::vm::{Arguments, MEMORY_BYTES_MAX};
@@ -18,7 +18,32 @@ pub(crate) fn replace(lua: &Lua, string: &Table) -> mlua::Result<()> {
     string.raw_set("gmatch", gmatch.clone())?;
     string.raw_set("gfind", gmatch)?;
     string.raw_set("gsub", lua.create_function(|lua, args: Arguments| gsub(lua, &args))?)?;
+    // Lua's own take seconds for a hundred megabytes, during which nobody can be asked.
+    for (name, change) in [
+        ("upper", <[u8]>::make_ascii_uppercase as fn(&mut [u8])),
+        ("lower", <[u8]>::make_ascii_lowercase),
+        ("reverse", <[u8]>::reverse),
+    ] {
+        let function = lua.create_function(move |lua, args: Arguments| {
+            let text = string_argument(lua, &args, 0, name)?;
+            check_room(lua, text.as_bytes().len())?;
+            let mut bytes = text.as_bytes().to_vec();
+            change(&mut bytes);
+            lua.create_string(bytes)
+        })?;
+        string.raw_set(name, function)?;
+    }
     string.raw_set("rep", lua.create_function(|lua, args: Arguments| rep(lua, &args))?)
+}
+
+/// Whether a text of `len` bytes may be made.
+fn check_room(lua: &Lua, len: usize) -> mlua::Result<()> {
+    if len < LONG_TEXT {
+        return Ok(());
+    }
+    interval(lua)?;
+    let fits = || lua.used_memory().saturating_add(len) <= MEMORY_BYTES_MAX;
+    if fits() || (lua.gc_collect().is_ok() && fits()) { Ok(()) } else { Err(raise(lua, "not enough memory")) }
 }
 
 fn rep(lua: &Lua, args: &Arguments) -> mlua::Result<mlua::LuaString> {
@@ -30,10 +55,8 @@ fn rep(lua: &Lua, args: &Arguments) -> mlua::Result<mlua::LuaString> {
     }
     let len = (times as usize).checked_mul(text.len()).filter(|&len| len < MEMORY_BYTES_MAX);
     let Some(len) = len else { return Err(raise(lua, "resulting string too large")) };
-    let mut bytes = Vec::new();
-    if bytes.try_reserve_exact(len).is_err() {
-        return Err(raise(lua, "not enough memory"));
-    }
+    check_room(lua, len)?;
+    let mut bytes = Vec::with_capacity(len);
     // Doubling: few large copies instead of many small ones.
     bytes.extend_from_slice(&text);
     while bytes.len() < len {
