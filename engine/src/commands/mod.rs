@@ -20,6 +20,11 @@ pub mod stream;
 pub mod string;
 pub mod zset;
 
+#[cfg(test)]
+mod event_tests;
+#[cfg(test)]
+mod memory_tests;
+
 /// All families.
 pub const FAMILIES: &[&[&Command]] = &[
     bitmap::COMMANDS,
