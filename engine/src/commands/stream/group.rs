@@ -63,6 +63,11 @@ struct Options {
 impl Options {
     fn parse(args: &mut Args<'_>, name: &[u8], may_make_stream: bool) -> Result<Self, CommandError> {
         let mut options = Options::default();
+        // An option may stand there twice, as far as there are no more words than all of them take.
+        let words_max = if may_make_stream { 3 } else { 2 };
+        if args.left() > words_max {
+            return Err(bad_subcommand("XGROUP", name));
+        }
         while !args.is_done() {
             if may_make_stream && args.keyword("MKSTREAM") {
                 options.make_stream = true;

@@ -189,6 +189,8 @@ fn groups_hand_entries_out() {
           > nothing
         XREADGROUP GROUP g c STREAMS s $ => -ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.
         XREADGROUP GROUP g c STREAMS t > => -NOGROUP No such key 't' or consumer group 'g' in XREADGROUP with GROUP option
+        XGROUP CREATE s h $ MKSTREAM MKSTREAM ENTRIESREAD 1 => -ERR unknown subcommand or wrong number of arguments for 'CREATE'. Try XGROUP HELP.
+        XGROUP SETID s g $ ENTRIESREAD 1 ENTRIESREAD 1 => -ERR unknown subcommand or wrong number of arguments for 'SETID'. Try XGROUP HELP.
         XGROUP CREATE s h - => -ERR Invalid stream ID specified as stream command argument
         XGROUP SETID s g - => +OK
           ! xgroup-setid s
