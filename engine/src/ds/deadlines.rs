@@ -4,7 +4,10 @@
 //! positions (see [`crate::ds::table`]) they do not depend on the table's size. A minimum may be too early, when the key that had
 //! it has gone; a visit that finds nothing due puts it right.
 
-use crate::ds::table::END;
+use crate::ds::table::{END, Element, Table};
+
+/// Groups that a search for what is due looks at in vain, at most.
+pub(crate) const VAIN_VISITS: usize = 16;
 
 /// Buckets of a group, about.
 const BUCKETS_PER_GROUP: u64 = 64;
@@ -123,6 +126,39 @@ impl Deadlines {
         let n = self.earliest.len() as u128;
         let at = |group: usize| (group as u128 * u128::from(END) / n) as u64;
         (at(group), at(group + 1))
+    }
+
+    /// Visits the next group in which an element of `table` may be due before `now`, and takes out those that are; `None` when there
+    /// is no such group. `deadline` tells an element's deadline.
+    pub(crate) fn take_due<E: Element>(
+        &mut self,
+        table: &mut Table<E>,
+        now: i64,
+        deadline: impl Fn(E::Ref<'_>) -> Option<i64>,
+    ) -> Option<Vec<E>> {
+        let group = self.due(now)?;
+        let (from, to) = self.range(group);
+        let (mut earliest, mut due, mut sum) = (NONE, Vec::new(), 0);
+        table.extract_range(
+            from,
+            to,
+            |element| match deadline(element) {
+                Some(at) if at < now => {
+                    sum += i128::from(at);
+                    true
+                }
+                Some(at) => {
+                    earliest = earliest.min(at);
+                    false
+                }
+                None => false,
+            },
+            |element| due.push(element),
+        );
+        self.count -= due.len();
+        self.sum -= sum;
+        self.earliest[group] = earliest;
+        Some(due)
     }
 
     /// What the earliest deadline of a group is, now that somebody has looked.

@@ -3,13 +3,10 @@
 //! The deadline lies in the field itself ([`Field`]); which fields are due is found as for keys, by the earliest deadline of each
 //! group of neighbouring positions (`Deadlines`).
 
-use super::deadlines::Deadlines;
+use super::deadlines::{Deadlines, VAIN_VISITS};
 use super::element::{Field, FieldRef, fields_memory};
 use super::hash::hash;
 use super::table::{Place, Table, position};
-
-/// Groups that a search for fields that are due looks at in vain, at most.
-const VAIN_VISITS: usize = 16;
 
 /// Fields, of which some have deadlines.
 #[derive(Debug, Default)]
@@ -109,33 +106,12 @@ impl FieldTable {
         let (mut removed, mut visits) = (0, 0);
         while removed < budget
             && visits < VAIN_VISITS
-            && let Some(group) = self.deadlines.due(now)
+            && let Some(mut due) = self.deadlines.take_due(&mut self.table, now, |pair| pair.deadline)
         {
-            let (from, to) = self.deadlines.range(group);
-            let mut earliest: Option<i64> = None;
-            let mut due: Vec<Field> = Vec::new();
-            self.table.extract_range(
-                from,
-                to,
-                |pair| match pair.deadline {
-                    Some(at) if at < now => true,
-                    Some(at) => {
-                        earliest = Some(earliest.map_or(at, |least| least.min(at)));
-                        false
-                    }
-                    None => false,
-                },
-                |pair| due.push(pair),
-            );
-            self.deadlines.seen(group, earliest);
             visits += usize::from(due.is_empty());
             removed += due.len();
             due.sort_by_key(|pair| pair.get().deadline);
-            for pair in due {
-                let pair = pair.get();
-                self.deadlines.removed(pair.deadline.unwrap_or_default());
-                see(pair);
-            }
+            due.iter().for_each(|pair| see(pair.get()));
         }
         removed
     }

@@ -6,7 +6,7 @@
 use super::clock;
 use super::sizes::{Mut, Size, Sizes};
 use crate::config::AccessClock;
-use crate::ds::deadlines::Deadlines;
+use crate::ds::deadlines::{Deadlines, VAIN_VISITS};
 use crate::ds::entry::{Encoding, Entry, EntryMut, EntryRef, HeapMut, NewValue, OldValue, Owned, StoredStr};
 use crate::ds::hash::hash;
 use crate::ds::heapstr::HeapStr;
@@ -31,9 +31,6 @@ pub const PREFETCH_KEYS: usize = 16;
 
 /// Keys that a search for a random one that is alive looks at, at most.
 const RANDOM_TRIES: usize = 100;
-
-/// Groups of keys that one step of active expiry looks at in vain, at most.
-const VAIN_VISITS: usize = 16;
 
 /// What becomes of a key's deadline when its value is replaced.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -1133,30 +1130,12 @@ impl Db {
         let (mut removed, mut visits) = (0, 0);
         while removed < budget
             && visits < VAIN_VISITS
-            && let Some(group) = self.deadlines.due(now)
+            && let Some(due) = self.deadlines.take_due(&mut self.table, now, |entry| entry.deadline())
         {
-            let (from, to) = self.deadlines.range(group);
-            let mut earliest: Option<i64> = None;
-            let mut due = Vec::new();
-            self.table.extract_range(
-                from,
-                to,
-                |entry| match entry.deadline() {
-                    Some(deadline) if deadline < now => true,
-                    Some(deadline) => {
-                        earliest = Some(earliest.map_or(deadline, |at| at.min(deadline)));
-                        false
-                    }
-                    None => false,
-                },
-                |entry| due.push(entry),
-            );
-            self.deadlines.seen(group, earliest);
             visits += usize::from(due.is_empty());
             removed += due.len();
             for entry in due {
                 self.about_to_change(hash(entry.as_ref().key()));
-                self.deadlines.removed(entry.as_ref().deadline().unwrap_or_default());
                 forget_fields(&mut self.field_deadlines, entry.as_ref());
                 self.sizes.removed(Size::of(entry.as_ref()));
                 self.notes.expired.push(entry.as_ref().key().into());
