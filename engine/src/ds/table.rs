@@ -23,11 +23,19 @@
 #![expect(unsafe_code, reason = "tagged buckets with 48-bit references")]
 
 use super::hash::hash;
-use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{alloc, alloc_zeroed, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU8, Ordering};
+
+mod bucket;
+mod iter;
+mod place;
+
+use bucket::{BUCKET, Bucket, Chain, LAST, array_layout, nothing, prefetch};
+
+pub use iter::{IntoIter, Iter};
+pub use place::{Occupied, Place, Vacant};
 
 /// An owned pointer that a [`Table`] can hold.
 ///
@@ -115,15 +123,6 @@ pub const END: u64 = 1 << POSITION_BITS;
 /// How many bits of a hash, from the top, are the position.
 const POSITION_BITS: u32 = 48;
 
-/// Bytes of a bucket, and its alignment.
-const BUCKET: usize = 64;
-
-/// Slots of a bucket.
-const SLOTS: usize = 9;
-
-/// The slot that turns into the reference to a child bucket.
-const LAST: usize = SLOTS - 1;
-
 /// Logical slots of a bucket.
 const LOGICAL: u64 = 8;
 
@@ -174,263 +173,6 @@ fn size_for(elements: u64) -> (u32, bool) {
     (buckets as u32, false)
 }
 
-/// Asks the processor to fetch the cache line at `address`.
-#[inline(always)]
-fn prefetch(address: *const u8) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: a prefetch does not access memory, whatever the address.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = address;
-}
-
-/// Address of a bucket: bytes 0..9 tags, 9 control, then nine 6-byte references.
-///
-/// All methods demand that the bucket is allocated and zeroed or filled by these methods, and, where they write, that
-/// nothing else refers to it. References in occupied slots are addresses exposed by `put`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Bucket(*mut u8);
-
-/// Control bit: slot 8 refers to a child bucket. (Bit 1 is kept for a snapshot's mark.)
-const HAS_CHILD: u8 = 1;
-const CONTROL: usize = SLOTS;
-
-impl Bucket {
-    /// A fresh child bucket with all slots free.
-    fn new_child() -> Bucket {
-        let layout = Layout::from_size_align(BUCKET, BUCKET).expect("constant layout");
-        // SAFETY: the layout has a size.
-        let address = unsafe { alloc_zeroed(layout) };
-        if address.is_null() {
-            handle_alloc_error(layout);
-        }
-        Bucket(address)
-    }
-
-    /// Frees a bucket made by `new_child`.
-    unsafe fn free_child(self) {
-        let layout = Layout::from_size_align(BUCKET, BUCKET).expect("constant layout");
-        // SAFETY: allocated by `new_child` with this layout.
-        unsafe { dealloc(self.0, layout) }
-    }
-
-    /// Slots whose tag equals `tag`, one bit each.
-    #[inline(always)]
-    unsafe fn matches(self, tag: u8) -> u32 {
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
-        // SAFETY: the bucket has 64 readable bytes and is aligned; SSE2 is part of the architecture.
-        unsafe {
-            use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_load_si128, _mm_movemask_epi8, _mm_set1_epi8};
-            let equal = _mm_cmpeq_epi8(_mm_load_si128(self.0.cast()), _mm_set1_epi8(tag as i8));
-            _mm_movemask_epi8(equal) as u32 & ((1 << SLOTS) - 1)
-        }
-        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-        {
-            // SAFETY: the bucket has 64 readable bytes.
-            let (first, ninth) = unsafe { (self.0.cast::<u64>().read(), self.0.add(LAST).read()) };
-            const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-            let x = u64::from_le(first) ^ (u64::from(tag) * 0x0101_0101_0101_0101);
-            // The high bit of each byte that is zero in `x`, exactly.
-            let zero = !(((x & LOW) + LOW) | x | LOW);
-            // Gathers the eight bits at the top.
-            let mask = (zero >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-            mask as u32 | (u32::from(ninth == tag) << LAST)
-        }
-    }
-
-    /// Occupied slots, one bit each. A slot that refers to a child does not count.
-    #[inline(always)]
-    unsafe fn occupied(self) -> u32 {
-        // SAFETY: as promised by the caller.
-        unsafe { self.matches(0) ^ ((1 << SLOTS) - 1) }
-    }
-
-    #[inline(always)]
-    unsafe fn has_child(self) -> bool {
-        // SAFETY: as promised by the caller.
-        unsafe { self.0.add(CONTROL).read() & HAS_CHILD != 0 }
-    }
-
-    /// Free slots, one bit each.
-    #[inline(always)]
-    unsafe fn free(self) -> u32 {
-        // SAFETY: as promised by the caller.
-        unsafe { self.matches(0) & !(u32::from(self.has_child()) << LAST) }
-    }
-
-    /// The address in slot `i`.
-    #[inline(always)]
-    unsafe fn address(self, i: usize) -> *mut u8 {
-        // The two bytes before the reference are part of the bucket for every slot; the two after are not for the last.
-        // SAFETY: 8 + 6 * 8 + 8 = 64.
-        let word = unsafe { self.0.add(CONTROL - 1 + 6 * i).cast::<u64>().read_unaligned() };
-        ptr::with_exposed_provenance_mut((u64::from_le(word) >> 16) as usize)
-    }
-
-    /// The reference in occupied slot `i`.
-    #[inline(always)]
-    unsafe fn get(self, i: usize) -> NonNull<u8> {
-        // SAFETY: an occupied slot has an address that was not null.
-        unsafe { NonNull::new_unchecked(self.address(i)) }
-    }
-
-    #[inline(always)]
-    unsafe fn set_address(self, i: usize, address: *mut u8) {
-        let address = address.expose_provenance() as u64;
-        assert!(address >> 48 == 0, "an address has 48 bits");
-        // SAFETY: 10 + 6 * 8 + 6 = 64.
-        unsafe {
-            let at = self.0.add(CONTROL + 1 + 6 * i);
-            at.cast::<u32>().write_unaligned((address as u32).to_le());
-            at.add(4).cast::<u16>().write_unaligned(((address >> 32) as u16).to_le());
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn put(self, i: usize, tag: u8, raw: NonNull<u8>) {
-        // SAFETY: as promised by the caller.
-        unsafe {
-            self.set_address(i, raw.as_ptr());
-            self.0.add(i).write(tag);
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn tag(self, i: usize) -> u8 {
-        // SAFETY: as promised by the caller.
-        unsafe { self.0.add(i).read() }
-    }
-
-    #[inline(always)]
-    unsafe fn clear(self, i: usize) {
-        // SAFETY: as promised by the caller.
-        unsafe { self.0.add(i).write(0) }
-    }
-
-    #[inline(always)]
-    unsafe fn child(self) -> Option<Bucket> {
-        // SAFETY: with the bit set, the last slot has a child's address.
-        unsafe { self.has_child().then(|| Bucket(self.address(LAST))) }
-    }
-
-    unsafe fn set_child(self, child: Bucket) {
-        // SAFETY: as promised by the caller.
-        unsafe {
-            self.clear(LAST);
-            self.set_address(LAST, child.0);
-            let control = self.0.add(CONTROL);
-            control.write(control.read() | HAS_CHILD);
-        }
-    }
-
-    unsafe fn unset_child(self) {
-        // SAFETY: as promised by the caller.
-        unsafe {
-            let control = self.0.add(CONTROL);
-            control.write(control.read() & !HAS_CHILD);
-        }
-    }
-
-    /// Puts an element into the chain that starts here. Answers how many child buckets that took (0 or 1).
-    unsafe fn push(self, tag: u8, raw: NonNull<u8>) -> u32 {
-        let mut bucket = self;
-        // SAFETY: as promised by the caller; a child lives as long as its parent refers to it.
-        unsafe {
-            loop {
-                let free = bucket.free();
-                if free != 0 {
-                    bucket.put(free.trailing_zeros() as usize, tag, raw);
-                    return 0;
-                }
-                let Some(child) = bucket.child() else { break };
-                bucket = child;
-            }
-            let child = Bucket::new_child();
-            child.put(0, bucket.tag(LAST), bucket.get(LAST));
-            child.put(1, tag, raw);
-            bucket.set_child(child);
-        }
-        1
-    }
-
-    /// Asks for the elements of this bucket (not of its children) to be fetched.
-    #[inline(always)]
-    unsafe fn prefetch_elements(self) {
-        // SAFETY: as promised by the caller.
-        unsafe {
-            let mut slots = self.occupied();
-            while slots != 0 {
-                prefetch(self.address(slots.trailing_zeros() as usize));
-                slots &= slots - 1;
-            }
-        }
-    }
-
-    /// Elements of the chain that starts here.
-    unsafe fn count(self) -> usize {
-        let mut n = 0;
-        let mut bucket = Some(self);
-        while let Some(b) = bucket {
-            // SAFETY: as promised by the caller.
-            unsafe {
-                n += b.occupied().count_ones() as usize;
-                bucket = b.child();
-            }
-        }
-        n
-    }
-}
-
-/// The slots of a chain, in order.
-struct Chain {
-    bucket: Bucket,
-    slots: u32,
-}
-
-impl Chain {
-    /// # Safety
-    /// The chain stays allocated and unchanged while this lives.
-    #[inline(always)]
-    unsafe fn new(bucket: Bucket) -> Chain {
-        // SAFETY: as promised by the caller.
-        Chain { bucket, slots: unsafe { bucket.occupied() } }
-    }
-}
-
-impl Iterator for Chain {
-    type Item = (Bucket, usize);
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<(Bucket, usize)> {
-        // SAFETY: as promised to `new`.
-        unsafe {
-            while self.slots == 0 {
-                self.bucket = self.bucket.child()?;
-                self.slots = self.bucket.occupied();
-            }
-        }
-        let i = self.slots.trailing_zeros() as usize;
-        self.slots &= self.slots - 1;
-        Some((self.bucket, i))
-    }
-}
-
-#[repr(C, align(64))]
-struct Zeroes([u8; BUCKET]);
-
-/// What a table without memory looks into.
-static NOTHING: Zeroes = Zeroes([0; BUCKET]);
-
-fn nothing() -> *mut u8 {
-    (&raw const NOTHING).cast_mut().cast()
-}
-
-fn array_layout(buckets: u32) -> Layout {
-    Layout::from_size_align(buckets as usize * BUCKET, BUCKET).expect("at most 2^31 buckets")
-}
-
 /// The array to which a table moves.
 struct Target {
     array: *mut u8,
@@ -448,7 +190,7 @@ struct Target {
 /// themselves, as far as [`set_resize_policy`] lets them, and move one bucket with each insertion and removal; who
 /// only reads calls [`Table::rehash_step`] now and then.
 pub struct Table<E: Element> {
-    /// `buckets` buckets, or [`NOTHING`].
+    /// `buckets` buckets, or [`nothing`].
     array: *mut u8,
     len: usize,
     target: Option<Box<Target>>,
@@ -501,7 +243,7 @@ impl<E: Element> Table<E> {
     /// An empty table, which owns no memory.
     pub const fn new() -> Self {
         Table {
-            array: (&raw const NOTHING).cast_mut().cast(),
+            array: nothing(),
             len: 0,
             target: None,
             buckets: 0,
@@ -1248,273 +990,9 @@ pub struct Stats {
     pub children: usize,
 }
 
-/// See [`Table::iter`].
-pub struct Iter<'a, E: Element> {
-    table: &'a Table<E>,
-    next: usize,
-    chain: Chain,
-}
-
-impl<'a, E: Element + 'a> Iterator for Iter<'a, E> {
-    type Item = E::Ref<'a>;
-
-    fn next(&mut self) -> Option<E::Ref<'a>> {
-        loop {
-            if let Some((bucket, slot)) = self.chain.next() {
-                // SAFETY: an occupied slot; the element does not change while the table is borrowed.
-                return Some(unsafe { E::borrow(bucket.get(slot)) });
-            }
-            let home = self.table.chain(self.next)?;
-            self.next += 1;
-            // SAFETY: buckets of the table; nothing changes while it is borrowed.
-            unsafe {
-                if let Some(next) = self.table.chain(self.next) {
-                    next.prefetch_elements();
-                }
-                self.chain = Chain::new(home);
-            }
-        }
-    }
-}
-
-impl<'a, E: Element> IntoIterator for &'a Table<E> {
-    type Item = E::Ref<'a>;
-    type IntoIter = Iter<'a, E>;
-
-    fn into_iter(self) -> Iter<'a, E> {
-        self.iter()
-    }
-}
-
-/// A table that is being emptied, see [`Table::into_iter`]. What is not taken is freed on drop.
-pub struct IntoIter<E: Element> {
-    table: Table<E>,
-    next: usize,
-}
-
-impl<E: Element> IntoIter<E> {
-    /// How many elements are left.
-    pub fn len(&self) -> usize {
-        self.table.len
-    }
-
-    /// Whether nothing is left.
-    pub fn is_empty(&self) -> bool {
-        self.table.len == 0
-    }
-
-    /// Frees up to `budget` elements. Answers whether there is more to do.
-    pub fn drain_step(&mut self, budget: usize) -> bool {
-        self.take(budget).for_each(drop);
-        !self.is_empty()
-    }
-}
-
-impl<E: Element> Iterator for IntoIter<E> {
-    type Item = E;
-
-    fn next(&mut self) -> Option<E> {
-        if self.table.len == 0 {
-            return None;
-        }
-        loop {
-            let home = self.table.chain(self.next)?;
-            // SAFETY: a bucket of the table, to which we have exclusive access.
-            unsafe {
-                if home.occupied() == 0 {
-                    self.next += 1;
-                    if let Some(next) = self.table.chain(self.next + 1) {
-                        next.prefetch_elements();
-                    }
-                    continue;
-                }
-                let mut tail = home;
-                while let Some(child) = tail.child() {
-                    tail = child;
-                }
-                let slot = tail.occupied().ilog2() as usize;
-                return Some(self.table.erase(home, tail, slot));
-            }
-        }
-    }
-}
-
-/// Elements, one at a time, by value: also the way to free a table in steps.
-impl<E: Element> IntoIterator for Table<E> {
-    type Item = E;
-    type IntoIter = IntoIter<E>;
-
-    fn into_iter(self) -> IntoIter<E> {
-        IntoIter { table: self, next: 0 }
-    }
-}
-
 impl<E: Element> std::fmt::Debug for Table<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Table").field("len", &self.len).field("buckets", &self.buckets).finish_non_exhaustive()
-    }
-}
-
-/// What [`Table::place`] finds.
-pub enum Place<'a, E: Element> {
-    /// There is an element with the key.
-    Occupied(Occupied<'a, E>),
-    /// There is none.
-    Vacant(Vacant<'a, E>),
-}
-
-/// The place of an element.
-pub struct Occupied<'a, E: Element> {
-    table: &'a mut Table<E>,
-    hash: u64,
-    bucket: Bucket,
-    slot: usize,
-}
-
-impl<'a, E: Element> Occupied<'a, E> {
-    #[inline(always)]
-    fn raw(&self) -> NonNull<u8> {
-        // SAFETY: the slot is occupied as long as this place exists.
-        unsafe { self.bucket.get(self.slot) }
-    }
-
-    /// Hash of the element's key.
-    pub fn hash(&self) -> u64 {
-        self.hash
-    }
-
-    /// The element.
-    #[inline]
-    pub fn get(&self) -> E::Ref<'_> {
-        // SAFETY: borrowed as long as `self`.
-        unsafe { E::borrow(self.raw()) }
-    }
-
-    /// The element, to be changed in place.
-    #[inline]
-    pub fn get_mut(&mut self) -> E::Mut<'_> {
-        // SAFETY: borrowed as long as `self`, exclusively.
-        unsafe { E::borrow_mut(self.raw()) }
-    }
-
-    /// The element, for as long as the table is borrowed.
-    #[inline]
-    pub fn into_ref(self) -> E::Ref<'a> {
-        // SAFETY: the table is borrowed for 'a.
-        unsafe { E::borrow(self.raw()) }
-    }
-
-    /// The element, to be changed in place, for as long as the table is borrowed.
-    #[inline]
-    pub fn into_mut(self) -> E::Mut<'a> {
-        // SAFETY: the table is borrowed for 'a, exclusively.
-        unsafe { E::borrow_mut(self.raw()) }
-    }
-
-    /// Puts another element with the same key here. Panics if its key is another.
-    #[inline]
-    pub fn replace(&mut self, element: E) -> E {
-        let old = self.raw();
-        let new = element.into_raw();
-        // SAFETY: both are elements; the old one is handed out when nothing refers to it any more.
-        unsafe {
-            assert!(E::key(new) == E::key(old), "an element is replaced by one with its key");
-            self.bucket.put(self.slot, self.bucket.tag(self.slot), new);
-            E::from_raw(old)
-        }
-    }
-
-    /// Lets `change` have the element as if it owned it: it may move it, as when it grows. The key has to stay.
-    #[inline]
-    pub fn update<R>(&mut self, change: impl FnOnce(&mut E) -> R) -> R {
-        /// Puts the element back, also when `change` panics.
-        struct Guard<'g, 'a, E: Element> {
-            place: &'g mut Occupied<'a, E>,
-            element: ManuallyDrop<E>,
-        }
-        impl<E: Element> Drop for Guard<'_, '_, E> {
-            fn drop(&mut self) {
-                // SAFETY: the element is taken once; the slot is still ours.
-                unsafe {
-                    let raw = ManuallyDrop::take(&mut self.element).into_raw();
-                    let (bucket, slot) = (self.place.bucket, self.place.slot);
-                    bucket.put(slot, bucket.tag(slot), raw);
-                }
-            }
-        }
-        // SAFETY: until the guard puts it back, nobody looks into the slot.
-        let element = ManuallyDrop::new(unsafe { E::from_raw(self.raw()) });
-        let mut guard = Guard { place: self, element };
-        let result = change(&mut guard.element);
-        drop(guard);
-        #[cfg(debug_assertions)]
-        // SAFETY: the slot is occupied.
-        unsafe {
-            debug_assert_eq!(hash(E::key(self.raw())), self.hash, "the key has to stay");
-        }
-        result
-    }
-
-    /// Takes the element out.
-    #[inline]
-    pub fn remove(self) -> E {
-        let table = self.table;
-        let element = table.erase(table.home(self.hash), self.bucket, self.slot);
-        if table.wants_shrinking() {
-            table.start_rehash(table.len as u64);
-        }
-        element
-    }
-}
-
-/// A place where there is no element yet.
-pub struct Vacant<'a, E: Element> {
-    table: &'a mut Table<E>,
-    hash: u64,
-}
-
-impl<'a, E: Element> Vacant<'a, E> {
-    /// Hash of the key that was looked for.
-    pub fn hash(&self) -> u64 {
-        self.hash
-    }
-
-    /// Puts an element with the key that was looked for here.
-    #[inline]
-    pub fn insert(self, element: E) -> Occupied<'a, E> {
-        let Vacant { table, hash } = self;
-        if table.wants_growth() {
-            table.start_rehash(table.len as u64 + 1);
-        }
-        let raw = element.into_raw();
-        #[cfg(debug_assertions)]
-        // SAFETY: an element that we own.
-        unsafe {
-            debug_assert_eq!(self::hash(E::key(raw)), hash, "the key that was looked for");
-        }
-        let tag = tag_of(hash);
-        let mut bucket = table.home(hash);
-        // SAFETY: the table has an array now, and the bucket is in it.
-        unsafe {
-            let slot = loop {
-                let free = bucket.free();
-                if free != 0 {
-                    let slot = free.trailing_zeros() as usize;
-                    bucket.put(slot, tag, raw);
-                    break slot;
-                }
-                match bucket.child() {
-                    Some(child) => bucket = child,
-                    None => {
-                        table.children += bucket.push(tag, raw);
-                        bucket = bucket.child().expect("a full bucket got a child");
-                        break 1;
-                    }
-                }
-            };
-            table.len += 1;
-            Occupied { table, hash, bucket, slot }
-        }
     }
 }
 

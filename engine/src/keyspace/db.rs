@@ -6,25 +6,30 @@
 use super::clock;
 use super::sizes::{Mut, Size, Sizes};
 use crate::config::AccessClock;
-use crate::ds::deadlines::{Deadlines, VAIN_VISITS};
-use crate::ds::entry::{Encoding, Entry, EntryMut, EntryRef, HeapMut, NewValue, OldValue, Owned, StoredStr};
+use crate::ds::deadlines::Deadlines;
+use crate::ds::entry::{Encoding, Entry, EntryMut, EntryRef, NewValue, StoredStr};
 use crate::ds::hash::hash;
 use crate::ds::heapstr::HeapStr;
-use crate::ds::hll;
 use crate::ds::listpack::Elem;
-use crate::ds::packed::Packed;
 use crate::ds::table::{Occupied, Place, Stats, Table, position};
 use crate::effects::{EventClass, Interest};
 use crate::error::CommandError;
 use crate::rng::Rng;
 use crate::time::UnixMs;
 use crate::types::string::{StrRef, integer};
-use crate::types::{Collection, Hash, Kind, List, Set, Str, Stream, Value, Zset};
+use crate::types::{Collection, Hash, Kind, Str, Value};
+
+mod expiry;
+mod view;
+mod waste;
+
+use view::{encoding_name, kind, str_ref, value, value_ref};
+use waste::{Old, parts};
+
+pub use view::{CollectionRef, EMBSTR_MAX, EntryView, Incoming, StrBuf, ValueRef};
+pub use waste::{Garbage, PARTS_MIN, STALLING_PARTS, Waste};
 
 pub use crate::ds::entry::Ref;
-
-/// Longest string whose encoding is called `embstr`, in bytes.
-pub const EMBSTR_MAX: usize = 44;
 
 /// Keys that [`Db::prefetch_keys`] takes at a time: as many cache misses as a processor has under way, about.
 pub const PREFETCH_KEYS: usize = 16;
@@ -133,186 +138,6 @@ impl Default for Db {
     }
 }
 
-/// A value that nobody needs any more. Dropping it frees it, which takes time for one of many parts; any thread may do so.
-#[derive(Debug)]
-pub struct Garbage {
-    parts: usize,
-    #[expect(dead_code, reason = "kept to be dropped")]
-    old: Old,
-}
-
-#[derive(Debug)]
-#[expect(dead_code, reason = "kept to be dropped")]
-enum Old {
-    Value(OldValue),
-    Entry(Entry),
-}
-
-impl Garbage {
-    /// A collection that is in no entry. `parts` is the number of its allocations, about.
-    pub fn collection<T: Packed>(value: T, parts: usize) -> Self {
-        Garbage { parts, old: Old::Value(OldValue::Packed(Owned::new(value))) }
-    }
-
-    /// Number of allocations that freeing it takes, about. Handing few to another thread costs more than it saves.
-    #[must_use]
-    pub fn parts(&self) -> usize {
-        self.parts
-    }
-}
-
-/// Values of more parts than this are worth another thread's while.
-pub const PARTS_MIN: usize = 64;
-
-/// Values of more parts than this would stall everybody while they are freed: another thread does it in any case.
-pub const STALLING_PARTS: usize = 50_000;
-
-/// Where values of many parts go that were replaced or have expired. By default they are freed at once.
-#[derive(Debug, Default)]
-pub struct Waste {
-    /// Whether they are kept in `garbage`, for somebody else to take and free.
-    pub kept: bool,
-    /// What was kept.
-    pub garbage: Vec<Garbage>,
-}
-
-impl Waste {
-    fn value(&mut self, old: OldValue, parts: usize) {
-        if self.kept && parts > PARTS_MIN {
-            self.garbage.push(Garbage { parts, old: Old::Value(old) });
-        }
-    }
-
-    fn entry(&mut self, entry: Entry) {
-        if self.kept {
-            let parts = parts(entry.as_ref());
-            if parts > PARTS_MIN {
-                self.garbage.push(Garbage { parts, old: Old::Entry(entry) });
-            }
-        }
-    }
-}
-
-/// A value that comes from a file or a payload.
-#[derive(Debug)]
-pub enum Incoming<'a> {
-    /// A string.
-    String(Elem<'a>),
-    /// Anything.
-    Value(Value),
-}
-
-impl Incoming<'_> {
-    /// The value by itself.
-    #[must_use]
-    pub fn into_value(self) -> Value {
-        match self {
-            Incoming::String(Elem::Int(n)) => Value::String(Str::Int(n)),
-            Incoming::String(Elem::Str(text)) => Value::String(Str::new(text)),
-            Incoming::Value(value) => value,
-        }
-    }
-}
-
-/// A key with everything that belongs to it.
-#[derive(Copy, Clone, Debug)]
-pub struct EntryView<'a> {
-    /// The key.
-    pub key: &'a [u8],
-    /// Its value.
-    pub value: ValueRef<'a>,
-    /// When it expires.
-    pub deadline: Option<UnixMs>,
-    clock: u32,
-}
-
-impl EntryView<'_> {
-    /// Seconds since the last access. Without meaning while frequencies are kept.
-    #[must_use]
-    pub fn idle_secs(&self, now: UnixMs) -> u64 {
-        clock::idle_secs(self.clock, now)
-    }
-
-    /// The frequency counter as it stands. Without meaning unless frequencies are kept.
-    #[must_use]
-    pub fn frequency(&self) -> u8 {
-        self.clock as u8
-    }
-}
-
-/// A value that is being read.
-#[derive(Copy, Clone, Debug)]
-pub enum ValueRef<'a> {
-    /// A string.
-    String(StrRef<'a>),
-    /// Anything else.
-    Other(CollectionRef<'a>),
-}
-
-impl ValueRef<'_> {
-    /// Its type.
-    #[must_use]
-    pub fn kind(&self) -> Kind {
-        match self {
-            ValueRef::String(_) => Kind::String,
-            ValueRef::Other(value) => value.kind(),
-        }
-    }
-}
-
-/// A list, set, hash, sorted set or stream that is being read.
-#[derive(Copy, Clone, Debug)]
-pub struct CollectionRef<'a>(EntryRef<'a>);
-
-impl<'a> CollectionRef<'a> {
-    /// Its type.
-    #[must_use]
-    pub fn kind(self) -> Kind {
-        kind(self.0.encoding())
-    }
-
-    /// How it is stored, as OBJECT ENCODING names it.
-    #[must_use]
-    pub fn encoding(self) -> &'static str {
-        encoding_name(self.0)
-    }
-
-    /// The collection, if it is of this type.
-    #[must_use]
-    pub fn get<T: Collection>(self) -> Option<Ref<'a, T>> {
-        self.0.read()
-    }
-}
-
-fn kind(encoding: Encoding) -> Kind {
-    match encoding {
-        Encoding::StrInline | Encoding::StrInt | Encoding::StrHeap => Kind::String,
-        Encoding::ListListpack | Encoding::ListQuick => Kind::List,
-        Encoding::SetInt | Encoding::SetListpack | Encoding::SetTable => Kind::Set,
-        Encoding::HashListpack | Encoding::HashListpackEx | Encoding::HashTable | Encoding::HashTableEx => Kind::Hash,
-        Encoding::ZsetListpack | Encoding::ZsetTree => Kind::Zset,
-        Encoding::Stream => Kind::Stream,
-    }
-}
-
-fn encoding_name(entry: EntryRef<'_>) -> &'static str {
-    match entry.encoding() {
-        Encoding::StrInt => "int",
-        Encoding::StrInline => match entry.string() {
-            Some(StoredStr::Bytes(bytes)) if bytes.len() <= EMBSTR_MAX => "embstr",
-            _ => "raw",
-        },
-        Encoding::StrHeap => "raw",
-        Encoding::ListListpack | Encoding::SetListpack | Encoding::HashListpack | Encoding::ZsetListpack => "listpack",
-        Encoding::HashListpackEx => "listpackex",
-        Encoding::ListQuick => "quicklist",
-        Encoding::SetInt => "intset",
-        Encoding::SetTable | Encoding::HashTable | Encoding::HashTableEx => "hashtable",
-        Encoding::ZsetTree => "skiplist",
-        Encoding::Stream => "stream",
-    }
-}
-
 /// The earliest deadline of a field of a hash, or a moment before it.
 #[inline]
 fn field_deadline(entry: EntryRef<'_>) -> Option<i64> {
@@ -327,96 +152,6 @@ fn field_deadline(entry: EntryRef<'_>) -> Option<i64> {
 fn forget_fields(deadlines: &mut Deadlines, entry: EntryRef<'_>) {
     if let Some(at) = field_deadline(entry) {
         deadlines.removed(at);
-    }
-}
-
-/// Number of allocations of a value, about.
-#[inline]
-fn parts(entry: EntryRef<'_>) -> usize {
-    match entry.encoding() {
-        Encoding::ListQuick => entry.read::<List>().map_or(1, |list| list.parts()),
-        Encoding::SetTable => entry.read::<Set>().map_or(1, |set| set.len()),
-        Encoding::HashTable | Encoding::HashTableEx => entry.read::<Hash>().map_or(1, |hash| hash.len()),
-        Encoding::ZsetTree => entry.read::<Zset>().map_or(1, |zset| zset.len()),
-        Encoding::Stream => entry.read::<Stream>().map_or(1, |stream| stream.parts()),
-        _ => 1,
-    }
-}
-
-fn str_ref(string: StoredStr<'_>) -> StrRef<'_> {
-    match string {
-        StoredStr::Int(n) => StrRef::Int(n),
-        StoredStr::Bytes(bytes) => StrRef::Bytes(bytes),
-    }
-}
-
-fn value_ref(entry: EntryRef<'_>) -> ValueRef<'_> {
-    match entry.string() {
-        Some(string) => ValueRef::String(str_ref(string)),
-        None => ValueRef::Other(CollectionRef(entry)),
-    }
-}
-
-/// The value that an entry held, by itself.
-fn value(mut entry: Entry) -> Value {
-    if let Some(string) = entry.as_ref().string() {
-        return Value::String(match string {
-            StoredStr::Int(n) => Str::Int(n),
-            StoredStr::Bytes(bytes) => Str::Bytes(bytes.to_vec()),
-        });
-    }
-    match entry.take_value() {
-        OldValue::Packed(owned) => Value::from_packed(owned),
-        OldValue::Nothing | OldValue::Heap(_) => unreachable!("it is no string"),
-    }
-}
-
-/// The bytes of a string that is being changed in place (APPEND, SETRANGE, SETBIT).
-#[derive(Debug)]
-pub struct StrBuf<'a> {
-    bytes: HeapMut<'a>,
-    before: Size,
-    sizes: &'a mut Sizes,
-}
-
-impl Drop for StrBuf<'_> {
-    fn drop(&mut self) {
-        self.sizes.changed(self.before, Size::of_bytes(self.bytes.bytes().len()));
-    }
-}
-
-impl StrBuf<'_> {
-    /// The bytes.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        self.bytes.bytes()
-    }
-    /// The bytes, to be overwritten.
-    pub fn bytes_mut(&mut self) -> &mut [u8] {
-        self.bytes.bytes_mut()
-    }
-    /// Appends.
-    pub fn extend(&mut self, bytes: &[u8]) {
-        self.bytes.extend(bytes);
-    }
-    /// Grows to `len` bytes, zero-filled. Never shrinks.
-    pub fn grow(&mut self, len: usize) {
-        self.bytes.grow(len);
-    }
-}
-
-impl hll::Storage for StrBuf<'_> {
-    fn bytes(&self) -> &[u8] {
-        self.bytes.bytes()
-    }
-    fn bytes_mut(&mut self) -> &mut [u8] {
-        self.bytes.bytes_mut()
-    }
-    fn splice(&mut self, at: usize, old: usize, new: &[u8]) {
-        self.bytes.splice(at, old, new);
-    }
-    fn assign(&mut self, bytes: &[u8]) {
-        self.bytes.assign(bytes);
     }
 }
 
@@ -1121,143 +856,6 @@ impl Db {
             ..Db::default()
         };
         std::mem::replace(self, fresh)
-    }
-
-    /// Removes keys whose time has passed, about `budget` of them; returns how many. They are noted. When it returns 0, there are
-    /// none left, or they are hard to find: in both cases it is time for something else.
-    pub fn expire_step(&mut self, budget: usize) -> usize {
-        let now = self.now.0;
-        let (mut removed, mut visits) = (0, 0);
-        while removed < budget
-            && visits < VAIN_VISITS
-            && let Some(due) = self.deadlines.take_due(&mut self.table, now, |entry| entry.deadline())
-        {
-            visits += usize::from(due.is_empty());
-            removed += due.len();
-            for entry in due {
-                self.about_to_change(hash(entry.as_ref().key()));
-                forget_fields(&mut self.field_deadlines, entry.as_ref());
-                self.sizes.removed(Size::of(entry.as_ref()));
-                self.notes.expired.push(entry.as_ref().key().into());
-                self.waste.entry(entry);
-            }
-        }
-        removed
-    }
-
-    /// Whether a field of some hash may be due and would be removed by whoever asks for it.
-    #[inline]
-    #[must_use]
-    pub fn fields_are_due(&self) -> bool {
-        self.removes_expired && self.field_deadlines.next().is_some_and(|at| at < self.passed)
-    }
-
-    /// The earliest deadline of a field of the hash at `key` was `before` and is `after` now. Whoever changes a hash says so.
-    #[inline]
-    pub fn fields_changed(&mut self, key: &[u8], before: Option<UnixMs>, after: Option<UnixMs>) {
-        if before != after {
-            let (before, after) = (before.map(|at| at.0), after.map(|at| at.0));
-            self.field_deadlines.changed(position(hash(key)), before, after, self.table.logical_size());
-        }
-    }
-
-    /// Removes those of `fields` whose time has passed from the hash at `key`. Answers whether the hash lost its last field.
-    pub fn expire_fields(&mut self, key: &[u8], fields: &[&[u8]], emptied: Emptied) -> bool {
-        let now = self.now;
-        self.take_fields(key, emptied, |hash, gone| {
-            for &field in fields {
-                if hash.deadline(field).flatten().is_some_and(|at| at < now) && hash.remove(field) {
-                    gone.push(field.into());
-                }
-            }
-        })
-        .1
-    }
-
-    /// Removes every field whose time has passed from the hash at `key`. Answers whether the hash lost its last field.
-    pub fn expire_all_fields(&mut self, key: &[u8]) -> bool {
-        let now = self.now;
-        self.take_fields(key, Emptied::Remove, |hash, gone| {
-            while hash.may_have_due(now) {
-                hash.extract_due(now, usize::MAX, |field| gone.push(field.into()));
-            }
-        })
-        .1
-    }
-
-    /// Lets `take` remove fields of the hash at `key` that are due. Returns how many it removed, whether the hash lost its last
-    /// field, and the earliest deadline that is left.
-    fn take_fields(
-        &mut self,
-        key: &[u8],
-        emptied: Emptied,
-        take: impl FnOnce(&mut Hash, &mut Vec<Box<[u8]>>),
-    ) -> (usize, bool, Option<UnixMs>) {
-        let now = self.now;
-        if !self.decides_expiry() {
-            return (0, false, None);
-        }
-        self.about_to_change(hash(key));
-        let Some((place, sizes)) = self.live_and_sizes(key) else { return (0, false, None) };
-        let Some(hash) = place.into_mut().write::<Hash>() else { return (0, false, None) };
-        let mut hash = Mut::new(hash, sizes);
-        let before = hash.next_deadline();
-        if before.is_none_or(|at| at >= now) {
-            return (0, false, before);
-        }
-        let mut fields = Vec::new();
-        take(&mut hash, &mut fields);
-        let (after, is_empty) = (hash.next_deadline(), hash.is_empty());
-        drop(hash);
-        self.fields_changed(key, before, after);
-        let count = fields.len();
-        if count > 0 {
-            let emptied = is_empty && emptied == Emptied::Remove;
-            self.notes.expired_fields.push(ExpiredFields { key: key.into(), fields, emptied });
-        }
-        if is_empty
-            && emptied == Emptied::Remove
-            && let Some(entry) = self.take(key)
-        {
-            self.waste.entry(entry);
-        }
-        (count, is_empty, after)
-    }
-
-    /// Removes fields of hashes whose time has passed, about `budget` of them, and hashes that lose their last one; returns how
-    /// many. They are noted. When it returns 0, there are none left, or they are hard to find: then the next call goes on.
-    pub fn expire_fields_step(&mut self, budget: usize) -> usize {
-        let now = self.now;
-        let (mut removed, mut visits) = (0, 0);
-        while removed < budget
-            && visits < VAIN_VISITS
-            && let Some(group) = self.field_deadlines.due(now.0)
-        {
-            let (from, to) = self.field_deadlines.range(group);
-            let (mut due, mut earliest) = (Vec::new(), i64::MAX);
-            self.table.visit_range(from, to, |entry| match field_deadline(entry) {
-                Some(at) if at < now.0 => due.push((at, Box::<[u8]>::from(entry.key()))),
-                Some(at) => earliest = earliest.min(at),
-                None => {}
-            });
-            due.sort_unstable();
-            let before = removed;
-            for (at, key) in due {
-                if removed >= budget {
-                    // The group stays due.
-                    earliest = earliest.min(at);
-                    break;
-                }
-                let (count, _, left) = self.take_fields(&key, Emptied::Remove, |hash, gone| {
-                    hash.extract_due(now, budget - removed, |field| gone.push(field.into()));
-                });
-                removed += count;
-                earliest = earliest.min(left.map_or(i64::MAX, |at| at.0));
-            }
-            self.field_deadlines.seen(group, Some(earliest).filter(|&at| at != i64::MAX));
-            visits += usize::from(removed == before);
-        }
-        removed
     }
 
     /// Goes on moving keys to a larger or smaller table, at most so many buckets (of about eight keys); starts to if that has
