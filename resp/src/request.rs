@@ -208,6 +208,12 @@ impl Decoder {
         self.partial.len()
     }
 
+    /// Bytes of the unfinished request, from its first on, that have been understood: what lies behind them has not.
+    #[must_use]
+    pub fn decoded_bytes(&self) -> usize {
+        self.next
+    }
+
     /// Bytes of heap memory that the decoder holds for an unfinished request.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {

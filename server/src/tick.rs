@@ -18,8 +18,8 @@ const REQUESTS_PER_TURN: usize = 512;
 /// Clients whose requests are parsed together, so that their keys are fetched together.
 const CLIENTS_PER_BATCH: usize = 64;
 
-/// Room that is made for an argument of which little has arrived yet.
-const AHEAD_MAX: usize = 1024 * 1024;
+/// How many times what has arrived of a large argument there is room for at most.
+const AHEAD: usize = 8;
 
 /// Room for less than this is not worth a read.
 const READ_MIN: usize = 4 * 1024;
@@ -267,8 +267,14 @@ impl Tick {
                     // A large argument is on its way: room for it at once, as far as bytes really arrive. Not before
                     // the room there is has been used, or each read would move what the ones before it brought.
                     let (len, capacity) = (client.query.len(), client.query.capacity());
+                    // Arguments that are complete do not count, as in Redis, where they have left the buffer.
+                    let full = (at + client.decoder.decoded_bytes())
+                        .saturating_add(server.config.client_query_buffer_limit as usize);
+                    if len > full {
+                        return close_for_query(server, id);
+                    }
                     if want > capacity && capacity - len < READ_MIN {
-                        let room = want.min(len * 4 + AHEAD_MAX);
+                        let room = want.min(len.saturating_mul(AHEAD)).min(full.saturating_add(1));
                         client.query.reserve_exact(room.saturating_sub(len));
                     }
                     return;
@@ -332,7 +338,6 @@ fn prefetch_ahead(server: &Server, db: u32, requests: &[Request], spans: &[Span]
 /// Reads what has arrived from a client; returns whether there may be something to run.
 fn read(server: &mut Server, id: ClientId) -> bool {
     let now = server.clock.now();
-    let query_limit = server.config.client_query_buffer_limit as usize;
     let Some(client) = server.clients.get_mut(id) else { return false };
     if client.closing != Closing::No || client.in_batch {
         return false;
@@ -367,14 +372,20 @@ fn read(server: &mut Server, id: ClientId) -> bool {
             return false;
         }
     }
-    if client.query.len() > query_limit {
-        let line = crate::commands::client::describe(server, id);
-        tracing::warn!("Closing client that reached max query buffer length: {line}");
-        server.stats.query_limit_disconnections += 1;
-        server.close(id);
+    // What is about to be parsed is judged then.
+    if !client.can_run() && client.query.len() > server.config.client_query_buffer_limit as usize {
+        close_for_query(server, id);
         return false;
     }
     true
+}
+
+/// Closes a client that has sent too much that cannot be run.
+fn close_for_query(server: &mut Server, id: ClientId) {
+    let line = crate::commands::client::describe(server, id);
+    tracing::warn!("Closing client that reached max query buffer length: {line}");
+    server.stats.query_limit_disconnections += 1;
+    server.close(id);
 }
 
 /// Runs a client's parsed requests in order, then drops what was run from its query buffer.

@@ -120,6 +120,23 @@ fn announced_arguments_do_not_count_as_memory() {
 }
 
 #[test]
+fn the_limit_of_the_query_buffer_is_for_what_is_not_complete() {
+    let mut server = TestServer::start();
+    server.client().call(&["CONFIG", "SET", "client-query-buffer-limit", "1mb"]);
+    let value = "v".repeat(900_000);
+    let mut client = server.client();
+    let reply = client.call(&["MSET", "a", &value, "b", &value, "c", &value]);
+    assert_eq!(reply.to_string(), "+OK");
+    let small = "v".repeat(20_000);
+    let reply = client.call(&[&["DEL"], &[small.as_str(); 200][..]].concat());
+    assert_eq!(reply.to_string(), ":0");
+    let long = "v".repeat((1 << 20) + 100);
+    assert!(client.try_call(&["SET", "d", &long]).is_err());
+    server.assert_unharmed();
+    assert_eq!(server.client().info("client_query_buffer_limit_disconnections"), 1);
+}
+
+#[test]
 fn strangers_may_not_announce_much() {
     let server = TestServer::with(&["--requirepass", "secret"]);
     for (bytes, expected) in [
