@@ -55,9 +55,10 @@ const EXPLAINED: &[(&str, &str, When, &str)] = &[
     ("", "zremrangebylex", When::Always, "as zrangebylex"),
     ("", "zrange", When::Has(" BYLEX"), "as zrangebylex"),
     ("", "zrangestore", When::Has(" BYLEX"), "as zrangebylex"),
-    ("", "zinter", When::Has("-0"), "ours gathers the result in a listpack, where -0 is 0"),
-    ("", "zunion", When::Has("-0"), "as zinter"),
-    ("", "zdiff", When::Has("-0"), "as zinter"),
+    ("", "expire", When::Has(" GT"), "the clock may have moved on since the deadline that it is compared with was set"),
+    ("", "pexpire", When::Has(" GT"), "as expire"),
+    ("", "hexpire", When::Has(" GT"), "as expire"),
+    ("", "hpexpire", When::Has(" GT"), "as expire"),
     (
         "",
         "xautoclaim",

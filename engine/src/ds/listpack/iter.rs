@@ -3,7 +3,7 @@
 use super::elem::{Elem, back_len_bytes, byte_at, corrupt, decode_long, skip, step_back, try_decode};
 use super::{END, HEAD, Pos, decode, seek_in, validate};
 
-/// Forward walk over the elements; see [`Listpack::iter`].
+/// Forward walk over the elements; see [`Listpack::iter`](super::Listpack::iter).
 #[derive(Debug, Clone)]
 pub struct Iter<'a> {
     pub(super) bytes: &'a [u8],
@@ -86,7 +86,7 @@ impl<'a> Iterator for Iter<'a> {
     }
 }
 
-/// Backward walk over the elements; see [`Listpack::iter_back`].
+/// Backward walk over the elements; see [`Listpack::iter_back`](super::Listpack::iter_back).
 #[derive(Debug, Clone)]
 pub struct IterBack<'a> {
     pub(super) bytes: &'a [u8],
