@@ -413,6 +413,11 @@ fn pairs(elements: Vec<Value>) -> Result<Vec<(Value, Value)>, DecodeError> {
 fn header(line: &[u8]) -> Result<Line, DecodeError> {
     let Some((kind, payload)) = line.split_first() else { return Err(DecodeError::Malformed) };
     let parsed = match kind {
+        // Nearly every line of a long stream of replies begins with one of these two: what follows is not put to every alternative.
+        b'$' if payload.first().is_some_and(u8::is_ascii_digit) => {
+            length(payload).map(|(rest, len)| (rest, Line::Text(Text::Bulk, len)))
+        }
+        b'+' => return Ok(Line::Whole(Value::Simple(Bytes::copy_from_slice(payload)))),
         b'$' => all_consuming(alt((
             map(length, |len| Line::Text(Text::Bulk, len)),
             value(Line::Whole(Value::Null), tag(&b"-1"[..])),
@@ -431,7 +436,6 @@ fn header(line: &[u8]) -> Result<Line, DecodeError> {
         b'=' => all_consuming(map(length, |len| Line::Text(Text::Verbatim, len))).parse(payload),
         b'!' => all_consuming(map(length, |len| Line::Text(Text::Error, len))).parse(payload),
         b';' => all_consuming(map(length, |len| Line::Text(Text::Chunk, len))).parse(payload),
-        b'+' => whole(map(rest, |text| Value::Simple(Bytes::copy_from_slice(text)))).parse(payload),
         b'-' => whole(map(rest, |text| Value::Error(Bytes::copy_from_slice(text)))).parse(payload),
         b':' => whole(map(map_opt(rest, integer), Value::Integer)).parse(payload),
         b'_' => whole(value(Value::Null, tag(&b""[..]))).parse(payload),
