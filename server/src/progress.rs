@@ -50,8 +50,10 @@ impl Progress {
             self.next.set(Instant::now() + PERIOD);
             self.drawn.set(true);
             let line = line(self.done.get(), self.total, self.begun.elapsed());
+            let mut terminal = terminal.borrow_mut();
             // A terminal that is gone is no reason to stop.
-            let _ = write!(terminal.borrow_mut(), "\r\x1b[K{line}").and_then(|()| terminal.borrow_mut().flush());
+            let _ = write!(terminal, "\r\x1b[K{line}");
+            let _ = terminal.flush();
         }
     }
 
