@@ -31,9 +31,9 @@ pub enum Garbage {
 /// Scripts that Redis frees at once: fewer are not worth the way to another thread there, and so INFO does not count them.
 const UNCOUNTED_SCRIPTS_MAX: usize = 64;
 
-/// How many objects INFO counts so many scripts as: each, and what holds them.
+/// How many objects INFO counts so many scripts as.
 fn scripts(count: usize) -> u64 {
-    if count > UNCOUNTED_SCRIPTS_MAX { count as u64 + 1 } else { 0 }
+    if count > UNCOUNTED_SCRIPTS_MAX { count as u64 } else { 0 }
 }
 
 impl Garbage {
@@ -42,7 +42,11 @@ impl Garbage {
         match self {
             Garbage::Value(_) => 1,
             Garbage::Db(db) => db.len() as u64,
-            Garbage::Libraries(libraries, _) => scripts(libraries.len()),
+            // Each, and what holds them.
+            Garbage::Libraries(libraries, _) => match scripts(libraries.len()) {
+                0 => 0,
+                count => count + 1,
+            },
             Garbage::Scripts(cache, _) => scripts(cache.len()),
         }
     }

@@ -167,19 +167,20 @@ fn what_takes_too_much_is_an_error() {
 fn flushed_scripts_are_freed_by_the_background_thread() {
     let server = TestServer::start();
     let mut client = server.client();
-    for (flush, add) in [("SCRIPT", "LOAD"), ("FUNCTION", "LOAD")] {
+    // Libraries are counted with what holds them.
+    for (flush, objects) in [("SCRIPT", 100), ("FUNCTION", 101)] {
         client.call(&["CONFIG", "RESETSTAT"]);
         for n in 0..100 {
             let text = format!("#!lua name=l{n}\nredis.register_function('f{n}', function() return {n} end)");
             let text = if flush == "SCRIPT" { format!("return {n}") } else { text };
-            client.call(&[flush, add, &text]);
+            client.call(&[flush, "LOAD", &text]);
         }
         assert_eq!(client.call(&[flush, "FLUSH", "ASYNC"]).to_string(), "+OK");
         let start = Instant::now();
-        while client.info("lazyfreed_objects") != 101 {
+        while client.info("lazyfreed_objects") != objects {
             assert!(start.elapsed() < ANSWERS_WITHIN, "{flush}: {}", client.info("lazyfreed_objects"));
             std::thread::sleep(Duration::from_millis(10));
         }
-        assert_eq!(client.call(&["EVAL", "return 7", "0"]).to_string(), ":7");
     }
+    assert_eq!(client.call(&["EVAL", "return 7", "0"]).to_string(), ":7");
 }
