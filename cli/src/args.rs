@@ -120,14 +120,16 @@ pub(crate) enum Mode {
     Replica,
     /// Run the script in [`Options::file`].
     Eval,
+    /// Debug it. `sync`: not in a child of the server, so that what it changes stays.
+    Debug {
+        sync: bool,
+    },
     /// Print the hint for the line in [`Options::file`], or check the hints that the file of this name expects.
     Hint {
         from_file: bool,
     },
     /// Look after a cluster: [`Options::cluster_options`].
     Cluster,
-    /// An option that redis-cli has and we do not have yet.
-    Missing(&'static str),
 }
 
 /// Everything that the arguments and the environment said.
@@ -370,9 +372,6 @@ pub(crate) fn unquote(text: &[u8]) -> Result<Vec<u8>, Stop> {
     }
 }
 
-/// Options that redis-cli has and that are still to come here.
-const MISSING: &[&str] = &["--ldb", "--ldb-sync-mode"];
-
 /// `--top 1000000` is a list that nobody reads, and memory.
 const TOP_MAX: i64 = 1_000_000;
 
@@ -394,6 +393,7 @@ pub(crate) fn parse(
     let mut at = 0;
     let mut resp = None;
     let mut on_command_line = false;
+    let mut debug = None;
     while at < arguments.len() {
         let option = &arguments[at];
         if !option.starts_with(b"-") {
@@ -431,6 +431,8 @@ pub(crate) fn parse(
             b"--no-auth-warning" => options.auth_warning = false,
             b"--verbose" => {}
             b"--plain" => options.plain = true,
+            b"--ldb" => debug = debug.or(Some(Mode::Debug { sync: false })),
+            b"--ldb-sync-mode" => debug = Some(Mode::Debug { sync: true }),
             b"--scan" => options.mode = Mode::Scan,
             b"--stat" => options.mode = Mode::Stat,
             b"--tui" => options.mode = Mode::Tui,
@@ -444,9 +446,6 @@ pub(crate) fn parse(
             b"--latency-dist" => options.mode = Mode::LatencyDist,
             b"--replica" | b"--slave" => options.mode = Mode::Replica,
             _ => {
-                if let Some(name) = MISSING.iter().find(|name| name.as_bytes() == option.as_slice()) {
-                    return Ok(Options { mode: Mode::Missing(name), auth_warning: false, ..options });
-                }
                 let values = &arguments[at..];
                 let taken =
                     options.cluster_options.take(option, values).or_else(|| options.reach.tls.take(option, values));
@@ -562,6 +561,14 @@ pub(crate) fn parse(
             }
         }
     }
+    if let Some(debug) = debug {
+        if options.mode != Mode::Eval {
+            return fail(
+                "Options --ldb and --ldb-sync-mode require --eval.\nTry redis-cli --help for more information.",
+            );
+        }
+        options.mode = debug;
+    }
     let json = matches!(options.output, Some(Output::Json | Output::QuotedJson));
     options.protocol = match resp.map(Vec::as_slice) {
         Some(b"-2") => Wanted::Resp2,
@@ -644,6 +651,16 @@ mod tests {
         }
         assert_eq!(read(&["-h"]).unwrap_err(), Stop::Help);
         assert_eq!(read(&["--version"]).unwrap_err(), Stop::Version);
+    }
+
+    #[test]
+    fn only_scripts_are_debugged() {
+        for bad in [&["--ldb"][..], &["--ldb-sync-mode"], &["--ldb", "get", "a"]] {
+            assert!(matches!(read(bad), Err(Stop::Error(_))), "{bad:?}");
+        }
+        let mode = |words| read(words).unwrap().mode;
+        assert_eq!(mode(&["--ldb", "--eval", "f", "k"]), Mode::Debug { sync: false });
+        assert_eq!(mode(&["--eval", "f", "--ldb-sync-mode", "--ldb"]), Mode::Debug { sync: true });
     }
 
     #[test]

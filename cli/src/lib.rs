@@ -109,10 +109,7 @@ async fn run(mut options: Options, tty: bool) -> ExitCode {
         Mode::Hint { from_file } => modes::hints::run(Session::new(options, tty), from_file).await,
         Mode::Eval => modes::eval::run(options, tty).await,
         Mode::Cluster => cluster::run(options).await,
-        Mode::Missing(name) => {
-            eprintln!("redis-cli-rs does not have {name} yet");
-            ExitCode::FAILURE
-        }
+        Mode::Debug { sync } => modes::ldb::run(Session::new(options, tty), sync, tty).await,
     }
 }
 

@@ -16,15 +16,37 @@ const READING: &str = "Reading messages... (press Ctrl-C to quit or any key to t
 /// Clears the rest of the line.
 const ERASE: &[u8] = b"\x1b[K";
 
+/// Clears the screen.
+pub(crate) const CLEAR: &[u8] = b"\x1b[H\x1b[2J";
+
+/// The complaint about "0 INCR counter".
+pub(crate) const INVALID_REPEAT: &[u8] = b"Invalid redis-cli repeat command option value.\n";
+
+/// How running commands ended.
+pub(crate) enum Ending {
+    Leave(ExitCode),
+    /// `restart` was said.
+    Restart,
+}
+
 /// Runs until the input ends. `tty`: standard output is a terminal, or pretends to be.
 pub(crate) async fn run(mut session: Session, tty: bool) -> ExitCode {
-    let mut lines = match Lines::open() {
+    let mut lines = match open(&mut session) {
         Ok(lines) => lines,
-        Err(error) => {
-            eprintln!("Cannot read commands: {error}");
-            return ExitCode::FAILURE;
-        }
+        Err(code) => return code,
     };
+    match commands(&mut session, &mut lines, tty, false).await {
+        Ending::Leave(code) => code,
+        Ending::Restart => ExitCode::SUCCESS,
+    }
+}
+
+/// Takes up standard input and the user's preferences.
+pub(crate) fn open(session: &mut Session) -> Result<Lines, ExitCode> {
+    let lines = Lines::open().map_err(|error| {
+        eprintln!("Cannot read commands: {error}");
+        ExitCode::FAILURE
+    })?;
     let terminal = matches!(&lines.source, Source::Terminal(terminal) if terminal.is_real());
     session.enter_prompt(terminal);
     if matches!(lines.source, Source::Terminal(_)) {
@@ -35,6 +57,11 @@ pub(crate) async fn run(mut session: Session, tty: bool) -> ExitCode {
             }
         }
     }
+    Ok(lines)
+}
+
+/// Runs what is typed. `restarts`: there is something that the word `restart` starts again.
+pub(crate) async fn commands(session: &mut Session, lines: &mut Lines, tty: bool, restarts: bool) -> Ending {
     session.connect().await;
     let color = tty && std::env::var("TERM").is_ok_and(|term| term.contains("xterm"));
     loop {
@@ -51,19 +78,21 @@ pub(crate) async fn run(mut session: Session, tty: bool) -> ExitCode {
         }
         if let Source::Terminal(terminal) = &mut lines.source {
             terminal.set_hints(session.settings().hints);
-            terminal.set_docs(docs::known(&mut session).await);
+            terminal.set_docs(docs::known(session).await);
         }
         let prompt = session.prompt();
-        let line = match lines.read(&mut session, &prompt).await {
+        let line = match lines.read(session, &prompt).await {
             Ok(line) => line,
-            Err(End::Eof | End::Interrupted) => return ExitCode::SUCCESS,
+            Err(End::Eof | End::Interrupted) => return Ending::Leave(ExitCode::SUCCESS),
             Err(End::Failed(text)) => {
                 eprintln!("Cannot read commands: {text}");
-                return ExitCode::FAILURE;
+                return Ending::Leave(ExitCode::FAILURE);
             }
         };
-        if let Step::Leave = step(&mut session, &mut lines, &line).await {
-            return ExitCode::SUCCESS;
+        match step(session, lines, &line, restarts).await {
+            Step::Next => {}
+            Step::Leave => return Ending::Leave(ExitCode::SUCCESS),
+            Step::Restart => return Ending::Restart,
         }
     }
 }
@@ -71,10 +100,11 @@ pub(crate) async fn run(mut session: Session, tty: bool) -> ExitCode {
 enum Step {
     Next,
     Leave,
+    Restart,
 }
 
 /// One line.
-async fn step(session: &mut Session, lines: &mut Lines, line: &[u8]) -> Step {
+async fn step(session: &mut Session, lines: &mut Lines, line: &[u8], restarts: bool) -> Step {
     let words = match split_words(line) {
         Ok(words) => words,
         Err(_) => {
@@ -88,7 +118,8 @@ async fn step(session: &mut Session, lines: &mut Lines, line: &[u8]) -> Step {
     let word = |at: usize| words.get(at).map(|word| word.to_ascii_lowercase()).unwrap_or_default();
     match word(0).as_slice() {
         b"quit" | b"exit" => return Step::Leave,
-        b"clear" => session.write(b"\x1b[H\x1b[2J"),
+        b"restart" if restarts => return Step::Restart,
+        b"clear" => session.write(CLEAR),
         b"connect" if words.len() == 3 => {
             let port = crate::args::leading_integer(&words[2]);
             match u16::try_from(port) {
@@ -124,7 +155,7 @@ async fn step(session: &mut Session, lines: &mut Lines, line: &[u8]) -> Step {
             match number {
                 Some(repeat) if words.len() > 1 => {
                     if repeat <= 0 {
-                        session.write(b"Invalid redis-cli repeat command option value.\n");
+                        session.write(INVALID_REPEAT);
                     } else {
                         session.run(&words[1..], repeat).await;
                     }
@@ -143,7 +174,8 @@ async fn agreed(session: &mut Session, lines: &mut Lines, words: &[Vec<u8>]) -> 
     lines.read(session, &question).await.is_ok_and(|answer| answer.trim_ascii().eq_ignore_ascii_case(b"yes"))
 }
 
-fn remember(lines: &mut Lines, line: &[u8], words: &[Vec<u8>]) {
+/// Puts a line into the history, unless its words hold a secret.
+pub(crate) fn remember(lines: &mut Lines, line: &[u8], words: &[Vec<u8>]) {
     if let Source::Terminal(terminal) = &mut lines.source
         && !is_secret(words)
     {

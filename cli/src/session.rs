@@ -140,6 +140,8 @@ pub(crate) struct Session {
     at_prompt: bool,
     /// Says nothing of a server that is not there: it is not needed.
     pub(crate) quiet: bool,
+    /// The connection belongs to a script that is debugged: nothing else is asked.
+    pub(crate) is_debugging: bool,
     /// Ctrl-C, once the session handles it itself.
     interrupts: Option<Signal>,
     /// What the user prefers.
@@ -171,6 +173,7 @@ impl Session {
             show_pushes: options.show_pushes.unwrap_or(tty),
             at_prompt: false,
             quiet: false,
+            is_debugging: false,
             interrupts: None,
             settings: Settings::default(),
             docs: None,
@@ -295,7 +298,7 @@ impl Session {
         self.connect().await
     }
 
-    fn disconnect(&mut self) {
+    pub(crate) fn disconnect(&mut self) {
         self.connection = None;
         self.in_multi = false;
         self.resp3 = false;
@@ -370,7 +373,7 @@ impl Session {
     /// Asks something that the user did not type. `None` when there is no server, or when the connection's state
     /// would make the question part of something else.
     pub(crate) async fn ask_aside(&mut self, words: &[impl AsRef<[u8]>]) -> Option<Value> {
-        if self.in_multi || !self.subscriptions.is_empty() || !self.connect().await {
+        if self.is_debugging || self.in_multi || !self.subscriptions.is_empty() || !self.connect().await {
             return None;
         }
         let answer = self.connection.as_mut()?.ask(words).await;
@@ -491,6 +494,38 @@ impl Session {
                 // The connection goes, and with it the reply that is still owed.
                 false => Err(Broken::Interrupted),
             },
+        }
+    }
+
+    /// Sends a command and gives its reply. `None`: there is none, and no connection any more; it was said why.
+    pub(crate) async fn submit(&mut self, words: &[impl AsRef<[u8]>]) -> Option<Value> {
+        let sent = match self.open() {
+            Ok(connection) => connection.send(words).await,
+            Err(error) => Err(error),
+        };
+        match sent {
+            Ok(()) => self.receive_reply().await,
+            Err(error) => {
+                self.disconnect();
+                eprintln!("Error: {error}");
+                None
+            }
+        }
+    }
+
+    /// A reply that is still to come; `None` as for [`Session::submit`].
+    pub(crate) async fn receive_reply(&mut self) -> Option<Value> {
+        loop {
+            match self.receive(false).await {
+                Ok(value) => match self.unasked(value) {
+                    Some(value) => return Some(value),
+                    None => continue,
+                },
+                Err(Broken::Error(error)) => eprintln!("Error: {error}"),
+                Err(Broken::Interrupted) => {}
+            }
+            self.disconnect();
+            return None;
         }
     }
 

@@ -8,19 +8,20 @@ use crate::args::Options;
 use crate::connection::io_text;
 
 pub(crate) async fn run(options: Options, tty: bool) -> ExitCode {
-    let script = match std::fs::read(OsStr::from_bytes(&options.file)) {
-        Ok(script) => script,
-        Err(error) => {
-            eprintln!("Can't open file '{}': {}", String::from_utf8_lossy(&options.file), io_text(&error));
-            return ExitCode::FAILURE;
-        }
-    };
+    let Some(script) = script(&options.file) else { return ExitCode::FAILURE };
     let words = request(script, &options.command);
     crate::run_once(options, &words, tty).await
 }
 
+/// The script of a file. Says why there is none.
+pub(crate) fn script(file: &[u8]) -> Option<Vec<u8>> {
+    std::fs::read(OsStr::from_bytes(file))
+        .inspect_err(|error| eprintln!("Can't open file '{}': {}", String::from_utf8_lossy(file), io_text(error)))
+        .ok()
+}
+
 /// `EVAL script numkeys key… argument…`
-fn request(script: Vec<u8>, words: &[Vec<u8>]) -> Vec<Vec<u8>> {
+pub(crate) fn request(script: Vec<u8>, words: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let comma = words.iter().position(|word| word == b",");
     let (keys, arguments) = match comma {
         Some(comma) => (&words[..comma], &words[comma + 1..]),

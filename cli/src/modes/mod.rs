@@ -13,6 +13,7 @@ pub(crate) mod hints;
 pub(crate) mod hotkeys;
 pub(crate) mod keystats;
 pub(crate) mod latency;
+pub(crate) mod ldb;
 pub(crate) mod lru;
 pub(crate) mod pipe;
 pub(crate) mod replica;

@@ -4,6 +4,7 @@
 
 mod bad_servers;
 mod cluster;
+mod debugger;
 mod process;
 mod recordings;
 mod replay;
