@@ -108,7 +108,9 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(code: &[u8], options: Options) -> Self {
-        let lines = code.split(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect();
+        let mut lines: Vec<_> = code.split(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect();
+        // Empty lines at the end are not shown.
+        while lines.pop_if(|last| last.is_empty()).is_some() {}
         Session {
             lines,
             breakpoints: BTreeSet::new(),
