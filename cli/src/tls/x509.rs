@@ -100,11 +100,12 @@ impl<'a> Reader<'a> {
 /// Days of the Gregorian calendar; `None` before 1970 and for months that there are not.
 fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
     const BEFORE: [u64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+    let years = year.checked_sub(1970)?;
     let before = *BEFORE.get(usize::try_from(month.checked_sub(1)?).ok()?)?;
     let leaps = |years: u64| years / 4 - years / 100 + years / 400;
-    let leaps_before = leaps(year.checked_sub(1)?) - leaps(1969);
+    let leaps_before = leaps(year - 1) - leaps(1969);
     let leap_day = u64::from(month > 2 && leaps(year) > leaps(year - 1));
-    Some(year.checked_sub(1970)? * 365 + leaps_before + before + leap_day + day.checked_sub(1)?)
+    Some(years * 365 + leaps_before + before + leap_day + day.checked_sub(1)?)
 }
 
 impl<'a> Certificate<'a> {
@@ -188,7 +189,10 @@ mod tests {
         assert_eq!(days_since_1970(2000, 2, 29), Some(11_016));
         assert_eq!(days_since_1970(2000, 3, 1), Some(11_017));
         assert_eq!(days_since_1970(2100, 3, 1), Some(47_541));
-        assert_eq!((days_since_1970(1969, 1, 1), days_since_1970(2000, 13, 1)), (None, None));
+        for (year, month, day) in [(0, 1, 1), (1, 1, 1), (1969, 12, 31), (2000, 13, 1), (2000, 0, 1), (2000, 1, 0)] {
+            assert_eq!(days_since_1970(year, month, day), None, "{year}-{month}-{day}");
+        }
+        assert_eq!(days_since_1970(9999, 12, 31), Some(2_932_896));
     }
 
     proptest! {
