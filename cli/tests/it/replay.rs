@@ -216,7 +216,9 @@ fn play(mut client: TcpStream, exchanges: &Mutex<Played>, log: &Mutex<Vec<String
             log.lock().unwrap().push(request.clone());
             // Release 7.0 leaves the default to the server.
             let exchange = answer(exchanges, &request).or_else(|| answer(exchanges, &format!("{request} COUNT 10")));
-            let said = bytes.iter().rposition(|&byte| byte == b'$').map_or(&b""[..], |at| &bytes[at..]);
+            // The word of ECHO with its length. It is any bytes: a `$` may be among them.
+            let said =
+                bytes.iter().position(|&byte| byte == b'O').and_then(|at| bytes.get(at + 3..)).unwrap_or_default();
             let (reply, closes) = match &exchange {
                 Some(exchange) if exchange.request.as_bytes() == [b"ECHO ", &MARK[..]].concat() => (said, false),
                 Some(exchange) => (exchange.reply.as_slice(), exchange.closes),
