@@ -279,7 +279,7 @@ mod tests {
     /// Every row: some other value survives being written and read, in an empty file and over an old line.
     #[test]
     fn every_parameter_survives_a_rewrite() {
-        let words: [&[u8]; 25] = [
+        let words: [&[u8]; 27] = [
             b"yes",
             b"no",
             b"3",
@@ -298,6 +298,8 @@ mod tests {
             b"swapdb",
             b"allchannels",
             b"volatile-ttl",
+            b"redis-11",
+            b"drop",
             b"hostname",
             b"panic",
             b"clients",
