@@ -67,8 +67,6 @@ pub struct Aof {
     postponed: Option<UnixMs>,
     /// Why the last write failed; `None`: it went well.
     pub write_error: Option<String>,
-    /// The disk failed to make something durable, and was asked again.
-    doubtful: bool,
     /// When that was last in the log.
     error_logged: UnixMs,
     /// Writes that came late because the disk was busy.
@@ -99,7 +97,6 @@ impl Aof {
             last_sync: UnixMs(0),
             postponed: None,
             write_error: None,
-            doubtful: false,
             error_logged: UnixMs(0),
             delayed_syncs: 0,
             rewrites: rewrite::Rewrites::default(),

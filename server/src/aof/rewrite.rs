@@ -158,7 +158,10 @@ impl Server {
         let Some(file) = self.aof.file.as_ref().filter(|_| self.config.appendfsync == Appendfsync::Everysec) else {
             return Ok(());
         };
-        file.sync().inspect_err(|error| tracing::warn!("Fail to fsync the AOF file: {}", error_text(error)))?;
+        file.sync().inspect_err(|error| {
+            self.aof.syncer.note_failed();
+            tracing::warn!("Fail to fsync the AOF file: {}", error_text(error));
+        })?;
         self.aof.syncer.note_synced(self.propagation.offset);
         Ok(())
     }
@@ -386,6 +389,8 @@ impl Server {
     fn turn_aof_on(&mut self) -> Result<(), Reason> {
         self.aof.state = State::WaitRewrite;
         self.aof.write_error = None;
+        // Whatever failed before: there will be a new base.
+        let _ = self.aof.syncer.take_doubt();
         if self.propagation.in_unit() {
             self.aof.rewrites.scheduled = true;
             tracing::info!(

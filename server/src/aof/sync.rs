@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 
 use persistence::disk::DiskFile as _;
@@ -31,6 +31,8 @@ struct Shared {
     synced: AtomicU64,
     /// What the system said when the last one failed; 0 when it did not.
     error: AtomicI32,
+    /// One has failed since somebody last asked.
+    doubtful: AtomicBool,
 }
 
 /// The way to the background thread, which is started when there is something to do for the first time.
@@ -124,6 +126,18 @@ impl Syncer {
         }
     }
 
+    /// Something could not be made durable: by the caller, or by the thread.
+    pub fn note_failed(&self) {
+        self.shared.doubtful.store(true, Ordering::Release);
+    }
+
+    /// Whether something could not be made durable since this was last asked. A later success does not change that: the
+    /// system may have dropped what it could not write.
+    #[must_use]
+    pub fn take_doubt(&self) -> bool {
+        self.shared.doubtful.swap(false, Ordering::AcqRel)
+    }
+
     /// Waits until nothing is pending: before the same file is made durable in the foreground or read back.
     pub fn drain(&self) {
         while self.pending() > 0 {
@@ -144,6 +158,7 @@ fn run(job: Job, shared: &Shared) {
             shared.synced.fetch_max(offset, Ordering::AcqRel);
         }
         Err(error) => {
+            shared.doubtful.store(true, Ordering::Release);
             let code = error.raw_os_error().unwrap_or(libc::EIO);
             if shared.error.swap(code, Ordering::AcqRel) != code {
                 let text = crate::config::parse::error_text(&error);
@@ -153,5 +168,30 @@ fn run(job: Job, shared: &Shared) {
     }
     if awaited {
         shared.pending.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::ServerDisk;
+    use crate::net::poll::Poll;
+    use persistence::disk::{Disk as _, Operation, OsDisk};
+
+    #[test]
+    fn a_success_does_not_take_back_what_a_failure_has_put_in_doubt() {
+        let disk = ServerDisk::new(OsDisk);
+        let path = std::env::temp_dir().join(format!("rsrs-doubt-{}", std::process::id()));
+        let file = Arc::new(disk.create(&path).expect("a file"));
+        let mut syncer = Syncer::new(Poll::new().expect("a poll").waker());
+        for (error, says) in [(Some(libc::EIO), Some(libc::EIO)), (None, None)] {
+            disk.faults().fail(Operation::Sync, error, 0);
+            syncer.sync(&file, 1);
+            syncer.drain();
+            assert_eq!(syncer.error().and_then(|error| error.raw_os_error()), says);
+        }
+        assert!(syncer.take_doubt());
+        assert!(!syncer.take_doubt());
+        std::fs::remove_file(&path).expect("it is there");
     }
 }

@@ -286,12 +286,11 @@ impl Server {
                 && self.aof.syncer.pending() == 0
                 && now.secs() > self.aof.last_sync.secs()
             {
-                self.aof.doubtful = true;
                 self.aof.last_sync = now;
                 let file = std::sync::Arc::clone(file);
                 self.aof.syncer.sync(&file, self.propagation.offset);
             }
-        } else if std::mem::take(&mut self.aof.doubtful) && self.aof.state == State::On {
+        } else if self.aof.state == State::On && self.aof.syncer.take_doubt() {
             tracing::warn!("The AOF file can be made durable again. It is rewritten, as parts of it may be lost.");
             self.aof.rewrites.scheduled = true;
         }
