@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn what_others_append_is_taken_as_it_is() {
         let block = vec![vec![b"DEL".to_vec(), b"a".to_vec()]];
-        let (mut bytes, _) = file(&[block.clone()]);
+        let (mut bytes, _) = file(std::slice::from_ref(&block));
         encode(&mut bytes, [&b"DEL"[..], b"b"].into_iter());
         let foreign = bytes.len();
         Sums::default().close(&mut bytes);
