@@ -87,6 +87,18 @@ impl<'a> Args<'a> {
         found
     }
 
+    /// Whether a flush that ends here is to be `ASYNC` rather than `SYNC`: as its only argument says, or `otherwise` when
+    /// there is none. `None` for anything else.
+    pub fn flushes_async(&mut self, otherwise: bool) -> Option<bool> {
+        let later = match self.left() {
+            0 => return Some(otherwise),
+            _ if self.keyword("ASYNC") => true,
+            _ if self.keyword("SYNC") => false,
+            _ => return None,
+        };
+        self.is_done().then_some(later)
+    }
+
     /// The next argument as a signed 64-bit integer, by Redis' strict rules.
     ///
     /// # Errors

@@ -49,7 +49,7 @@ const FLUSHDB: Command = Command {
 };
 
 fn flushdb(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let lazy = is_lazy(ctx, args)?;
+    let lazy = args.flushes_async(ctx.config.lazy_user_flush).ok_or(CommandError::Syntax)?;
     flush(ctx, lazy, ctx.effects.db());
     ctx.effects.propagate_anyway();
     Ok(flushed(ctx, lazy))
@@ -76,7 +76,7 @@ const FLUSHALL: Command = Command {
 };
 
 fn flushall(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let lazy = is_lazy(ctx, args)?;
+    let lazy = args.flushes_async(ctx.config.lazy_user_flush).ok_or(CommandError::Syntax)?;
     for index in 0..ctx.others.count() {
         flush(ctx, lazy, index);
     }
@@ -99,18 +99,6 @@ fn flushed(ctx: &mut Ctx<'_>, lazy: bool) -> Outcome {
         wakes_on_delete: false,
         again: None,
     }))
-}
-
-fn is_lazy(ctx: &Ctx<'_>, args: &mut Args<'_>) -> Result<bool, CommandError> {
-    let lazy = if args.keyword("ASYNC") {
-        true
-    } else if args.keyword("SYNC") {
-        false
-    } else {
-        ctx.config.lazy_user_flush
-    };
-    args.end()?;
-    Ok(lazy)
 }
 
 /// Empties a database; its contents are freed elsewhere when `lazy`, or when the client can wait for it.

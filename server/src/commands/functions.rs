@@ -159,13 +159,7 @@ const FLUSH: HostCommand = HostCommand {
         if args.left() > 1 {
             return Err(super::unknown_subcommand_or_arity(args.argv()));
         }
-        let later = if args.is_done() {
-            call.server.config.lazyfree_lazy_user_flush
-        } else if args.keyword("ASYNC") {
-            true
-        } else if args.keyword("SYNC") {
-            false
-        } else {
+        let Some(later) = args.flushes_async(call.server.config.lazyfree_lazy_user_flush) else {
             return Err(CommandError::Text("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
         };
         call.server.flush_functions(later)?;

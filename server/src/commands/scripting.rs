@@ -274,19 +274,9 @@ const FLUSH: HostCommand = HostCommand {
 
 fn flush(call: &mut Call<'_>, args: &mut Args<'_>) -> CmdResult {
     args.next()?;
-    const SYNTAX: CommandError = CommandError::Text("ERR SCRIPT FLUSH only support SYNC|ASYNC option");
-    let later = if args.is_done() {
-        call.server.config.lazyfree_lazy_user_flush
-    } else if args.keyword("ASYNC") {
-        true
-    } else if args.keyword("SYNC") {
-        false
-    } else {
-        return Err(SYNTAX);
+    let Some(later) = args.flushes_async(call.server.config.lazyfree_lazy_user_flush) else {
+        return Err(CommandError::Text("ERR SCRIPT FLUSH only support SYNC|ASYNC option"));
     };
-    if !args.is_done() {
-        return Err(SYNTAX);
-    }
     call.server.flush_scripts(later)?;
     call.out.ok();
     Ok(Outcome::Done)
