@@ -152,9 +152,9 @@ fn a_rewrite_that_fails_changes_nothing() {
         // It is refused, or the child fails, or its file is not taken.
         server.call("BGREWRITEAOF");
         server.eventually("the rewrite ends", over);
+        assert!(server.info("aof_last_bgrewrite_status:err"), "{fault}\n{}", server.log());
         let operation = fault.split(' ').next().expect("an operation");
         server.fault(&format!("{operation} NONE"));
-        assert!(server.info("aof_last_bgrewrite_status:err"), "{fault}\n{}", server.log());
         server.writes_again();
         server.call("RPUSH log x");
         let digest = server.call("DEBUG DIGEST");

@@ -58,16 +58,14 @@ const CREATE: Command = Command {
 struct Options {
     make_stream: bool,
     entries_read: Option<u64>,
+    /// There are more words than all options take.
+    surplus: bool,
 }
 
 impl Options {
     fn parse(args: &mut Args<'_>, name: &[u8], may_make_stream: bool) -> Result<Self, CommandError> {
-        let mut options = Options::default();
-        // An option may stand there twice, as far as there are no more words than all of them take.
         let words_max = if may_make_stream { 3 } else { 2 };
-        if args.left() > words_max {
-            return Err(bad_subcommand("XGROUP", name));
-        }
+        let mut options = Options { surplus: args.left() > words_max, ..Options::default() };
         while !args.is_done() {
             if may_make_stream && args.keyword("MKSTREAM") {
                 options.make_stream = true;
@@ -83,6 +81,12 @@ impl Options {
         }
         Ok(options)
     }
+
+    /// An option may stand there twice, as far as there are no more words than all of them take. Looked at when the key
+    /// was: what is wrong with that is said first.
+    fn refuse_surplus(&self, name: &[u8]) -> Result<(), CommandError> {
+        if self.surplus { Err(bad_subcommand("XGROUP", name)) } else { Ok(()) }
+    }
 }
 
 /// An id, or `$` for the last one of the stream.
@@ -93,10 +97,12 @@ fn group_id(text: &[u8], last_id: StreamId) -> Result<StreamId, CommandError> {
 fn create(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let (name, key, group, id) = (args.next()?, args.next()?, args.next()?, args.next()?);
     let options = Options::parse(args, name, true)?;
-    if ctx.db.write::<Stream>(key)?.is_none() {
-        if !options.make_stream {
-            return Err(KEY_REQUIRED);
-        }
+    let missing = ctx.db.write::<Stream>(key)?.is_none();
+    if missing && !options.make_stream {
+        return Err(KEY_REQUIRED);
+    }
+    options.refuse_surplus(name)?;
+    if missing {
         // Nothing is created for an id that does not parse.
         group_id(id, StreamId::MIN)?;
         ctx.effects.touch(key);
@@ -135,6 +141,7 @@ fn setid(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     if stream.group(group_name).is_none() {
         return Err(no_group_of_key(key, group_name));
     }
+    options.refuse_surplus(name)?;
     // Unlike CREATE, this takes `-` and `+` too.
     let id = if id == b"$" { stream.last_id() } else { parse_bound(id, 0)? };
     if let Some((group, _)) = stream.group_mut(group_name) {

@@ -191,6 +191,9 @@ fn groups_hand_entries_out() {
         XREADGROUP GROUP g c STREAMS t > => -NOGROUP No such key 't' or consumer group 'g' in XREADGROUP with GROUP option
         XGROUP CREATE s h $ MKSTREAM MKSTREAM ENTRIESREAD 1 => -ERR unknown subcommand or wrong number of arguments for 'CREATE'. Try XGROUP HELP.
         XGROUP SETID s g $ ENTRIESREAD 1 ENTRIESREAD 1 => -ERR unknown subcommand or wrong number of arguments for 'SETID'. Try XGROUP HELP.
+        XGROUP SETID s g $ ENTRIESREAD x 1 => -ERR value is not an integer or out of range
+        XGROUP SETID s nog $ ENTRIESREAD 1 ENTRIESREAD 1 => -NOGROUP No such consumer group 'nog' for key name 's'
+        XGROUP SETID t g $ ENTRIESREAD 1 ENTRIESREAD 1 => -ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically.
         XGROUP CREATE s h - => -ERR Invalid stream ID specified as stream command argument
         XGROUP SETID s g - => +OK
           ! xgroup-setid s

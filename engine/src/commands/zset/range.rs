@@ -293,10 +293,21 @@ fn zrangestore(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let mut result = Zset::new();
     if let Some(zset) = ctx.db.read::<Zset>(source)? {
         let ranks = query.ranks(&zset);
-        result.prepare(ranks.len(), ctx.config);
+        let by_rank = matches!(query.bounds, Bounds::Ranks { .. });
+        // Redis knows the number of a range by rank only: others pass through a listpack, which has no -0, in their order.
+        if by_rank {
+            result.prepare(ranks.len(), ctx.config);
+        }
+        let order = if by_rank { Order::Ascending } else { query.order };
         let mut buf = ElemBuf::default();
-        zset.range(ranks, Order::Ascending, |name, score| {
-            result.push_last(name.text(&mut buf), score, ctx.config);
+        zset.range(ranks, order, |name, score| {
+            let name = name.text(&mut buf);
+            match order {
+                Order::Ascending => result.push_last(name, score, ctx.config),
+                Order::Descending => {
+                    result.insert(name, score, ctx.config);
+                }
+            }
         });
     }
     store(ctx, destination, result, "zrangestore");

@@ -33,6 +33,28 @@ fn negative_zero() {
 }
 
 #[test]
+fn negative_zero_in_a_stored_range() {
+    let config = EngineConfig { zset_max_listpack_entries: 2, ..EngineConfig::default() };
+    let mut scenario = Scenario::with(config);
+    scenario.check(
+        r#"
+        ZADD z -inf a -0 b 3 c 4 d      => :4
+        ZRANGESTORE d z 0 -1            => :4
+        ZSCORE d b                      => "-0"
+        ZRANGESTORE d z -inf +inf BYSCORE      => :4
+        ZSCORE d b                      => "0"
+        ZRANGESTORE d z - + BYLEX       => :4
+        ZSCORE d b                      => "0"
+        ZRANGESTORE d z + - BYLEX REV   => :4
+        ZSCORE d b                      => "-0"
+        ZRANGE d 0 -1                   => ["a", "b", "c", "d"]
+        ZRANGESTORE d z + - BYLEX REV LIMIT 1 3   => :3
+        ZSCORE d b                      => "0"
+        "#,
+    );
+}
+
+#[test]
 fn weights_of_zero_and_infinite_scores() {
     check(
         r#"
