@@ -577,9 +577,11 @@ fn hsetex(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let deletes = matches!(change, Change::At(at) if at <= ctx.now && decides);
     if deletes {
         hash.allow_deadlines();
-        fields().for_each(|field| {
+        // Each is there for a moment: a listpack that is too small for it does not stay one.
+        for [field, value] in pairs {
+            hash.set_with(field, value, FieldExpiry::Clear, ctx.config);
             hash.remove(field);
-        });
+        }
     } else {
         for [field, value] in pairs {
             hash.set_with(field, value, expiry, ctx.config);
@@ -613,6 +615,22 @@ mod tests {
     use crate::config::EngineConfig;
     use crate::testing::{Scenario, check};
     use crate::time::UnixMs;
+
+    #[test]
+    fn fields_that_are_due_at_once_are_there_for_a_moment() {
+        let config = EngineConfig { hash_max_listpack_entries: 2, ..EngineConfig::default() };
+        for (before, command, encoding) in [
+            ("a 1 b 2", "FIELDS 1 c x", "hashtable"),
+            ("a 1", "FIELDS 2 c x d x", "listpackex"),
+            ("a 1", "FIELDS 3 c x d x e x", "hashtable"),
+            ("a 1 b 2", "FIELDS 2 a x c x", "listpackex"),
+        ] {
+            let mut scenario = Scenario::with(config.clone());
+            scenario.line(&format!("HSET h {before}"));
+            assert_eq!(scenario.line(&format!("HSETEX h EXAT 5000 {command}")), ":1");
+            assert_eq!(scenario.line("OBJECT ENCODING h"), format!("\"{encoding}\""), "{before}, {command}");
+        }
+    }
 
     #[test]
     fn deadlines_are_set_shown_and_removed() {
