@@ -354,10 +354,9 @@ const LSET: Command = Command {
 fn lset(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let key = args.next()?;
     let mut list = ctx.db.write::<List>(key)?.ok_or(CommandError::NoSuchKey)?;
-    // As in Redis, the encoding gives way before the index is looked at.
-    list.prepare(1, args.rest().last().map_or(0, |element| element.len()), ctx.config);
-    let index = args.i64()?;
-    let element = args.next()?;
+    let (index, element) = (args.i64()?, args.next()?);
+    // As in Redis, the encoding gives way before the index is known to be in range.
+    list.prepare(1, element.len(), ctx.config);
     let index = resolve_index(index, list.len()).ok_or(CommandError::IndexOutOfRange)?;
     list.set(index, element, ctx.config);
     drop(list);
@@ -880,6 +879,8 @@ mod tests {
         Scenario::with(EngineConfig { list_max_listpack_size: 2, ..EngineConfig::default() }).check(
             r#"
             RPUSH l a b               => :2
+            OBJECT ENCODING l         => "listpack"
+            LSET l z x                => -ERR value is not an integer or out of range
             OBJECT ENCODING l         => "listpack"
             LSET l 5 x                => -ERR index out of range
             OBJECT ENCODING l         => "quicklist"
