@@ -150,9 +150,11 @@ impl Field {
         if self.signed && value > self.max() { value - (1 << self.bits) } else { value }
     }
 
-    /// What SET stores for an argument: an unsigned field takes it as a 64-bit pattern.
+    /// What SET stores for an argument: an unsigned field takes it as a 64-bit pattern. So does a signed one when it is so
+    /// far below that the distance to the greatest value does not fit 64 bits: Redis saturates it at the upper end.
     fn argument(self, value: i64) -> i128 {
-        if self.signed { i128::from(value) } else { i128::from(value as u64) }
+        let far_below = (self.max() - i128::from(value)) > i128::from(i64::MAX);
+        if self.signed && !(self.bits < 64 && far_below) { i128::from(value) } else { i128::from(value as u64) }
     }
 
     /// Reads the field at bit `offset`; what lies behind the end is zero.
@@ -356,6 +358,11 @@ mod tests {
               > nothing
             BITFIELD n OVERFLOW SAT INCRBY u63 0 9223372036854775807 => [:9223372036854775807]
             BITFIELD n OVERFLOW SAT INCRBY u8 0 -9223372036854775808 => [:0]
+            BITFIELD s OVERFLOW SAT SET i5 0 -9223372036854775792 GET i5 0 => [:0, :-16]
+            BITFIELD s OVERFLOW SAT SET i5 0 -9223372036854775793 GET i5 0 => [:-16, :15]
+            BITFIELD s OVERFLOW WRAP SET i5 0 -9223372036854775793 GET i5 0 => [:15, :15]
+            BITFIELD s OVERFLOW FAIL SET i5 0 -9223372036854775793 => [nil]
+            BITFIELD t OVERFLOW SAT SET i63 0 -4611686018427387905 GET i63 0 => [:0, :4611686018427387903]
             BITFIELD n OVERFLOW SAT SET i8 0 -129 GET i8 0 SET u8 0 -1 GET u8 0 => [:0, :-128, :128, :255]
             BITFIELD n SET i8 0 200 GET i8 0            => [:-1, :-56]
             "#,
