@@ -293,7 +293,7 @@ fn zrangestore(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let mut result = Zset::new();
     if let Some(zset) = ctx.db.read::<Zset>(source)? {
         let ranks = query.ranks(&zset);
-        let by_rank = matches!(query.bounds, Bounds::Ranks { .. });
+        let by_rank = matches!(query.bounds, Bounds::Ranks(..));
         // Redis knows the number of a range by rank only: others pass through a listpack, which has no -0, in their order.
         if by_rank {
             result.prepare(ranks.len(), ctx.config);
