@@ -158,12 +158,13 @@ fn run(job: Job, shared: &Shared) {
             shared.synced.fetch_max(offset, Ordering::AcqRel);
         }
         Err(error) => {
-            shared.doubtful.store(true, Ordering::Release);
             let code = error.raw_os_error().unwrap_or(libc::EIO);
             if shared.error.swap(code, Ordering::AcqRel) != code {
                 let text = crate::config::parse::error_text(&error);
                 tracing::warn!("Fail to fsync the AOF file: {text}");
             }
+            // After the error: while that stands nobody acts on the doubt.
+            shared.doubtful.store(true, Ordering::Release);
         }
     }
     if awaited {

@@ -291,7 +291,7 @@ impl Server {
                 self.aof.syncer.sync(&file, self.propagation.offset);
             }
         } else if self.aof.state == State::On && self.aof.syncer.take_doubt() {
-            tracing::warn!("The AOF file can be made durable again. It is rewritten, as parts of it may be lost.");
+            tracing::warn!("The AOF file could not be made durable. It is rewritten, as parts of it may be lost.");
             self.aof.rewrites.scheduled = true;
         }
     }
