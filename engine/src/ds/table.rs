@@ -19,6 +19,8 @@
 //! * A scan's cursor is the position that it reached. It stays meaningful whatever happens to the table: every element that
 //!   is there all the time is emitted, and exactly once.
 //! * The target array needs no clearing in advance: buckets are zeroed just ahead of the frontier.
+//! * Three bits of a reference say where in its bucket an element's position lies, so that most growth moves elements without
+//!   reading their keys, which would be a miss of the caches for each.
 
 #![expect(unsafe_code, reason = "tagged buckets with 48-bit references")]
 
@@ -36,6 +38,7 @@ mod scan;
 mod stats;
 
 use bucket::{BUCKET, Bucket, Chain, LAST, array_layout, nothing, prefetch};
+use resize::Regroup;
 
 pub use iter::{IntoIter, Iter};
 pub use place::{Occupied, Place, Vacant};
@@ -44,7 +47,7 @@ pub use stats::{ArrayStats, Stats};
 /// An owned pointer that a [`Table`] can hold.
 ///
 /// # Safety
-/// * `into_raw` yields an address below 2^48 that `from_raw` turns back into the same element.
+/// * `into_raw` yields an address below 2^48, a multiple of eight, that `from_raw` turns back into the same element.
 /// * For a pointer from `into_raw` that was not passed to `from_raw` yet, `key`, `borrow` and `borrow_mut` give access to
 ///   the element, and `key` gives the same bytes until the element is replaced.
 /// * Dropping `Ref` or `Mut` does not free the element, and no safe use of them changes its key.
@@ -136,6 +139,9 @@ const POWERS_UP_TO: u64 = 16_384 / LOGICAL;
 /// Largest number of buckets (elements: eight times as many).
 const MAX_BUCKETS: u64 = 1 << 31;
 
+/// Parts into which the positions of a bucket are divided at most.
+const MAX_PARTS: u64 = 8;
+
 /// Slots of a bucket among which a random one is drawn, at most: more would be fairer and slower.
 const MOST_TRIED: u64 = 64;
 
@@ -160,6 +166,13 @@ fn bucket_of(position: u64, n: u32) -> usize {
     ((u128::from(position << (64 - POSITION_BITS)) * u128::from(n)) >> 64) as usize
 }
 
+/// Part, of `parts`, of bucket `i` of `n` that a position in it belongs to.
+#[inline(always)]
+fn part_of(position: u64, i: usize, n: u32, parts: u8) -> u64 {
+    let fine = (u128::from(position << (64 - POSITION_BITS)) * u128::from(u64::from(n) * u64::from(parts))) >> 64;
+    fine as u64 - i as u64 * u64::from(parts)
+}
+
 /// First position of bucket `i` of `n`; [`END`] for `i == n`.
 fn boundary(i: usize, n: u32) -> u64 {
     ((i as u128) << POSITION_BITS).div_ceil(u128::from(n)) as u64
@@ -177,11 +190,25 @@ fn size_for(elements: u64) -> (u32, bool) {
     (buckets as u32, false)
 }
 
+/// Parts into which a bucket of a new array of this size is divided, so that an element's place in larger arrays is known
+/// without its key.
+///
+/// The address of an element leaves three bits free. They tell in which of so many equal parts of the positions of its bucket
+/// the element's own lies. An array twice as large is twice as fine: where the parts can be dealt out to its buckets, elements
+/// move there without being touched, and are left with fewer parts. From eight or six parts that works three or four times.
+fn parts_for(buckets: u32) -> u8 {
+    // The next size is three halves of this one, and four thirds of that; or, for small arrays, twice as much.
+    if buckets.is_power_of_two() && u64::from(buckets) >= POWERS_UP_TO { 6 } else { MAX_PARTS as u8 }
+}
+
 /// The array to which a table moves.
 struct Target {
     array: *mut u8,
     buckets: u32,
     tiny: bool,
+    parts: u8,
+    /// How parts of the old array become parts of this one; `None`: the keys tell.
+    regroup: Option<Regroup>,
     /// Buckets of the old array whose elements have moved: the array owns the positions before.
     frontier: u32,
     /// Buckets of this array that are zeroed.
@@ -203,6 +230,8 @@ pub struct Table<E: Element> {
     children: u32,
     /// The one bucket counts as four logical slots, not eight.
     tiny: bool,
+    /// Parts of a bucket.
+    parts: u8,
     /// The owner wants no growth for now.
     held: bool,
     elements: PhantomData<E>,
@@ -253,6 +282,7 @@ impl<E: Element> Table<E> {
             buckets: 0,
             children: 0,
             tiny: false,
+            parts: 1,
             held: false,
             elements: PhantomData,
         }
@@ -319,6 +349,17 @@ impl<E: Element> Table<E> {
             return Bucket(target.array.wrapping_add(j * BUCKET));
         }
         Bucket(self.array.wrapping_add(i * BUCKET))
+    }
+
+    /// Where an element with this hash goes, and the part of the bucket that its position is in.
+    #[inline(always)]
+    fn home_and_part(&self, hash: u64) -> (Bucket, u64) {
+        let i = bucket_of(position(hash), self.buckets);
+        let (array, i, buckets, parts) = match &self.target {
+            Some(t) if i < t.frontier as usize => (t.array, bucket_of(position(hash), t.buckets), t.buckets, t.parts),
+            _ => (self.array, i, self.buckets, self.parts),
+        };
+        (Bucket(array.wrapping_add(i * BUCKET)), part_of(position(hash), i, buckets, parts))
     }
 
     #[inline(always)]
@@ -431,7 +472,7 @@ impl<E: Element> Table<E> {
                 tail.clear(slot);
             } else {
                 let last = tail.occupied().ilog2() as usize;
-                bucket.put(slot, tail.tag(last), tail.get(last));
+                bucket.put(slot, tail.occupant(last));
                 tail.clear(last);
             }
             if let Some(parent) = parent {
@@ -440,7 +481,7 @@ impl<E: Element> Table<E> {
                     // The only one left fits into the slot that referred to its bucket.
                     let i = rest.trailing_zeros() as usize;
                     parent.unset_child();
-                    parent.put(LAST, tail.tag(i), tail.get(i));
+                    parent.put(LAST, tail.occupant(i));
                     tail.free_child();
                     self.children -= 1;
                 }
@@ -538,6 +579,7 @@ impl<E: Element> Table<E> {
                         let hash = hash(E::key(b.get(slot)));
                         assert_eq!(b.tag(slot), tag_of(hash));
                         assert!(self.home(hash) == home, "an element is in its own chain");
+                        assert_eq!(b.occupant(slot).part(), self.home_and_part(hash).1, "parts follow positions");
                     }
                     let Some(child) = bucket.child() else { break };
                     bucket = child;

@@ -26,6 +26,54 @@ pub(super) fn prefetch(address: *const u8) {
     let _ = address;
 }
 
+/// The bits of a reference that are an address: below 2^48, and a multiple of eight.
+const ADDRESS: u64 = (1 << 48) - 8;
+
+/// The bits of a reference that its address leaves free.
+const PART: u64 = 7;
+
+/// What an occupied slot holds: the tag of an element, its address, and the part of the bucket's positions to which its own
+/// belongs (see [`super::parts_for`]).
+#[derive(Clone, Copy)]
+pub(super) struct Occupant {
+    tag: u8,
+    /// The address, and in its free bits the part.
+    reference: u64,
+}
+
+impl Occupant {
+    #[inline(always)]
+    pub(super) fn new(tag: u8, raw: NonNull<u8>, part: u64) -> Occupant {
+        debug_assert!(part <= PART);
+        Occupant { tag, reference: exposed(raw.as_ptr()) | part }
+    }
+
+    #[inline(always)]
+    pub(super) fn raw(self) -> NonNull<u8> {
+        // SAFETY: made from an address that was not null.
+        unsafe { NonNull::new_unchecked(ptr::with_exposed_provenance_mut((self.reference & ADDRESS) as usize)) }
+    }
+
+    #[inline(always)]
+    pub(super) fn part(self) -> u64 {
+        self.reference & PART
+    }
+
+    /// The same element in an array whose buckets are divided in another way.
+    #[inline(always)]
+    pub(super) fn with_part(self, part: u64) -> Occupant {
+        debug_assert!(part <= PART);
+        Occupant { reference: self.reference & ADDRESS | part, ..self }
+    }
+}
+
+#[inline(always)]
+fn exposed(address: *mut u8) -> u64 {
+    let address = address.expose_provenance() as u64;
+    assert!(address & !ADDRESS == 0, "an address has 48 bits and is a multiple of eight");
+    address
+}
+
 /// Address of a bucket: bytes 0..9 tags, 9 control, then nine 6-byte references.
 ///
 /// All methods demand that the bucket is allocated and zeroed or filled by these methods, and, where they write, that
@@ -101,13 +149,20 @@ impl Bucket {
         unsafe { self.matches(0) & !(u32::from(self.has_child()) << LAST) }
     }
 
-    /// The address in slot `i`.
+    /// The reference in slot `i`.
     #[inline(always)]
-    pub(super) unsafe fn address(self, i: usize) -> *mut u8 {
+    unsafe fn reference(self, i: usize) -> u64 {
         // The two bytes before the reference are part of the bucket for every slot; the two after are not for the last.
         // SAFETY: 8 + 6 * 8 + 8 = 64.
         let word = unsafe { self.0.add(CONTROL - 1 + 6 * i).cast::<u64>().read_unaligned() };
-        ptr::with_exposed_provenance_mut((u64::from_le(word) >> 16) as usize)
+        u64::from_le(word) >> 16
+    }
+
+    /// The address in slot `i`.
+    #[inline(always)]
+    pub(super) unsafe fn address(self, i: usize) -> *mut u8 {
+        // SAFETY: as promised by the caller.
+        ptr::with_exposed_provenance_mut((unsafe { self.reference(i) } & ADDRESS) as usize)
     }
 
     /// The reference in occupied slot `i`.
@@ -117,25 +172,37 @@ impl Bucket {
         unsafe { NonNull::new_unchecked(self.address(i)) }
     }
 
+    /// What occupied slot `i` holds.
     #[inline(always)]
-    pub(super) unsafe fn set_address(self, i: usize, address: *mut u8) {
-        let address = address.expose_provenance() as u64;
-        assert!(address >> 48 == 0, "an address has 48 bits");
+    pub(super) unsafe fn occupant(self, i: usize) -> Occupant {
+        // SAFETY: as promised by the caller.
+        unsafe { Occupant { tag: self.tag(i), reference: self.reference(i) } }
+    }
+
+    #[inline(always)]
+    unsafe fn set_reference(self, i: usize, reference: u64) {
         // SAFETY: 10 + 6 * 8 + 6 = 64.
         unsafe {
             let at = self.0.add(CONTROL + 1 + 6 * i);
-            at.cast::<u32>().write_unaligned((address as u32).to_le());
-            at.add(4).cast::<u16>().write_unaligned(((address >> 32) as u16).to_le());
+            at.cast::<u32>().write_unaligned((reference as u32).to_le());
+            at.add(4).cast::<u16>().write_unaligned(((reference >> 32) as u16).to_le());
         }
     }
 
     #[inline(always)]
-    pub(super) unsafe fn put(self, i: usize, tag: u8, raw: NonNull<u8>) {
+    pub(super) unsafe fn put(self, i: usize, occupant: Occupant) {
         // SAFETY: as promised by the caller.
         unsafe {
-            self.set_address(i, raw.as_ptr());
-            self.0.add(i).write(tag);
+            self.set_reference(i, occupant.reference);
+            self.0.add(i).write(occupant.tag);
         }
+    }
+
+    /// Lets occupied slot `i` refer to another element with the same key.
+    #[inline(always)]
+    pub(super) unsafe fn replace(self, i: usize, raw: NonNull<u8>) {
+        // SAFETY: as promised by the caller.
+        unsafe { self.set_reference(i, exposed(raw.as_ptr()) | (self.reference(i) & PART)) }
     }
 
     #[inline(always)]
@@ -160,7 +227,7 @@ impl Bucket {
         // SAFETY: as promised by the caller.
         unsafe {
             self.clear(LAST);
-            self.set_address(LAST, child.0);
+            self.set_reference(LAST, exposed(child.0));
             let control = self.0.add(CONTROL);
             control.write(control.read() | HAS_CHILD);
         }
@@ -175,22 +242,22 @@ impl Bucket {
     }
 
     /// Puts an element into the chain that starts here. Answers how many child buckets that took (0 or 1).
-    pub(super) unsafe fn push(self, tag: u8, raw: NonNull<u8>) -> u32 {
+    pub(super) unsafe fn push(self, occupant: Occupant) -> u32 {
         let mut bucket = self;
         // SAFETY: as promised by the caller; a child lives as long as its parent refers to it.
         unsafe {
             loop {
                 let free = bucket.free();
                 if free != 0 {
-                    bucket.put(free.trailing_zeros() as usize, tag, raw);
+                    bucket.put(free.trailing_zeros() as usize, occupant);
                     return 0;
                 }
                 let Some(child) = bucket.child() else { break };
                 bucket = child;
             }
             let child = Bucket::new_child();
-            child.put(0, bucket.tag(LAST), bucket.get(LAST));
-            child.put(1, tag, raw);
+            child.put(0, bucket.occupant(LAST));
+            child.put(1, occupant);
             bucket.set_child(child);
         }
         1
@@ -205,6 +272,17 @@ impl Bucket {
             while slots != 0 {
                 prefetch(self.address(slots.trailing_zeros() as usize));
                 slots &= slots - 1;
+            }
+        }
+    }
+
+    /// Asks for the next bucket of this one's chain to be fetched.
+    #[inline(always)]
+    pub(super) unsafe fn prefetch_child(self) {
+        // SAFETY: as promised by the caller.
+        unsafe {
+            if self.has_child() {
+                prefetch(self.address(LAST));
             }
         }
     }

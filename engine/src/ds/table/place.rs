@@ -5,7 +5,7 @@
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
-use super::bucket::Bucket;
+use super::bucket::{Bucket, Occupant};
 use super::{Element, Table, tag_of};
 #[cfg(debug_assertions)]
 use crate::ds::hash::hash as key_hash;
@@ -74,7 +74,7 @@ impl<'a, E: Element> Occupied<'a, E> {
         // SAFETY: both are elements; the old one is handed out when nothing refers to it any more.
         unsafe {
             assert!(E::key(new) == E::key(old), "an element is replaced by one with its key");
-            self.bucket.put(self.slot, self.bucket.tag(self.slot), new);
+            self.bucket.replace(self.slot, new);
             E::from_raw(old)
         }
     }
@@ -92,8 +92,7 @@ impl<'a, E: Element> Occupied<'a, E> {
                 // SAFETY: the element is taken once; the slot is still ours.
                 unsafe {
                     let raw = ManuallyDrop::take(&mut self.element).into_raw();
-                    let (bucket, slot) = (self.place.bucket, self.place.slot);
-                    bucket.put(slot, bucket.tag(slot), raw);
+                    self.place.bucket.replace(self.place.slot, raw);
                 }
             }
         }
@@ -147,21 +146,21 @@ impl<'a, E: Element> Vacant<'a, E> {
         unsafe {
             debug_assert_eq!(key_hash(E::key(raw)), hash, "the key that was looked for");
         }
-        let tag = tag_of(hash);
-        let mut bucket = table.home(hash);
+        let (mut bucket, part) = table.home_and_part(hash);
+        let occupant = Occupant::new(tag_of(hash), raw, part);
         // SAFETY: the table has an array now, and the bucket is in it.
         unsafe {
             let slot = loop {
                 let free = bucket.free();
                 if free != 0 {
                     let slot = free.trailing_zeros() as usize;
-                    bucket.put(slot, tag, raw);
+                    bucket.put(slot, occupant);
                     break slot;
                 }
                 match bucket.child() {
                     Some(child) => bucket = child,
                     None => {
-                        table.children += bucket.push(tag, raw);
+                        table.children += bucket.push(occupant);
                         bucket = bucket.child().expect("a full bucket got a child");
                         break 1;
                     }

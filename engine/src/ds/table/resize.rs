@@ -5,12 +5,39 @@
 use std::alloc::{alloc, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr;
 
-use super::bucket::{BUCKET, Bucket, array_layout};
+use super::bucket::{BUCKET, Bucket, array_layout, prefetch};
 use super::{
-    EMPTY_VISITS, Element, FORCE_RATIO, LOGICAL, MAX_BUCKETS, MIN_FILL, ResizePolicy, Table, Target, bucket_of,
-    position, resize_policy, size_for,
+    EMPTY_VISITS, Element, FORCE_RATIO, LOGICAL, MAX_BUCKETS, MAX_PARTS, MIN_FILL, ResizePolicy, Table, Target,
+    bucket_of, part_of, parts_for, position, resize_policy, size_for,
 };
 use crate::ds::hash::hash;
+
+/// How the parts of an array's buckets become those of another array.
+#[derive(Clone, Copy)]
+pub(super) struct Regroup {
+    /// Old parts in a new bucket.
+    bucket: u64,
+    /// Old parts in a new part.
+    part: u64,
+}
+
+impl Regroup {
+    /// From an array with `parts` in each of its `from` buckets to one of `to`, and into how many parts its buckets are divided
+    /// then. `None` when a new boundary is within an old part.
+    pub(super) fn new(from: u32, parts: u8, to: u32) -> Option<(Regroup, u8)> {
+        let all = u64::from(from) * u64::from(parts);
+        let fine = (1..=MAX_PARTS).rfind(|fine| all % (u64::from(to) * fine) == 0)?;
+        let bucket = all / u64::from(to);
+        Some((Regroup { bucket, part: bucket / fine }, fine as u8))
+    }
+
+    /// The new bucket and part of what is in the `i`-th of all old parts.
+    #[inline(always)]
+    pub(super) fn place(self, i: u64) -> (usize, u64) {
+        let bucket = i / self.bucket;
+        (bucket as usize, (i - bucket * self.bucket) / self.part)
+    }
+}
 
 impl<E: Element> Table<E> {
     #[inline(always)]
@@ -80,13 +107,17 @@ impl<E: Element> Table<E> {
             if array.is_null() {
                 handle_alloc_error(layout);
             }
-            (self.array, self.buckets, self.tiny) = (array, buckets, tiny);
+            (self.array, self.buckets, self.tiny, self.parts) = (array, buckets, tiny, parts_for(buckets));
             return;
         }
         // SAFETY: the layout has a size.
         let array = unsafe { alloc(layout) };
         if !array.is_null() {
-            self.target = Some(Box::new(Target { array, buckets, tiny, frontier: 0, zeroed: 0 }));
+            let (regroup, parts) = match Regroup::new(self.buckets, self.parts, buckets) {
+                Some((regroup, parts)) => (Some(regroup), parts),
+                None => (None, parts_for(buckets)),
+            };
+            self.target = Some(Box::new(Target { array, buckets, tiny, parts, regroup, frontier: 0, zeroed: 0 }));
         }
     }
 
@@ -137,7 +168,13 @@ impl<E: Element> Table<E> {
             ptr::write_bytes(target.array.add(target.zeroed as usize * BUCKET), 0, fresh);
             target.zeroed = reach;
             if i + 2 < self.buckets as usize {
-                old(i + 2).prefetch_elements();
+                match target.regroup {
+                    Some(_) => {
+                        prefetch(old(i + 2).0);
+                        old(i + 1).prefetch_child();
+                    }
+                    None => old(i + 2).prefetch_elements(),
+                }
             }
             let mut moved = false;
             let mut bucket = old(i);
@@ -147,10 +184,18 @@ impl<E: Element> Table<E> {
                 while slots != 0 {
                     let slot = slots.trailing_zeros() as usize;
                     slots &= slots - 1;
-                    let raw = bucket.get(slot);
+                    let occupant = bucket.occupant(slot);
+                    let (j, part) = match target.regroup {
+                        Some(regroup) => regroup.place(i as u64 * u64::from(self.parts) + occupant.part()),
+                        None => {
+                            let position = position(hash(E::key(occupant.raw())));
+                            let j = bucket_of(position, target.buckets);
+                            (j, part_of(position, j, target.buckets, target.parts))
+                        }
+                    };
                     // (Within reach for any key that did not change since it came here; the bound is for memory's sake.)
-                    let j = bucket_of(position(hash(E::key(raw))), target.buckets).min(reach as usize - 1);
-                    self.children += Bucket(target.array.add(j * BUCKET)).push(bucket.tag(slot), raw);
+                    let j = j.min(reach as usize - 1);
+                    self.children += Bucket(target.array.add(j * BUCKET)).push(occupant.with_part(part));
                 }
                 let child = bucket.child();
                 if bucket != old(i) {
@@ -167,6 +212,7 @@ impl<E: Element> Table<E> {
             // SAFETY: allocated with this layout; nothing refers to the old array any more.
             unsafe { dealloc(self.array, array_layout(self.buckets)) };
             (self.array, self.buckets, self.tiny) = (target.array, target.buckets, target.tiny);
+            self.parts = target.parts;
             self.target = None;
         }
         moved

@@ -4,6 +4,11 @@ use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+thread_local! {
+    /// How many keys this thread has read.
+    static KEYS_READ: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 /// A key and a number, in a box.
 struct Item(Box<(Vec<u8>, u64)>);
 
@@ -26,6 +31,7 @@ unsafe impl Element for Item {
         Item(unsafe { Box::from_raw(raw.as_ptr().cast()) })
     }
     unsafe fn key<'a>(raw: NonNull<u8>) -> &'a [u8] {
+        KEYS_READ.set(KEYS_READ.get() + 1);
         // SAFETY: the box is alive.
         unsafe { &(*raw.as_ptr().cast::<(Vec<u8>, u64)>()).0 }
     }
@@ -122,6 +128,31 @@ fn boundaries_fit_the_buckets() {
     }
 }
 
+proptest! {
+    #[test]
+    fn parts_of_one_array_become_those_of_another(
+        hashes in prop::collection::vec(any::<u64>(), 1..50),
+        from in 1..3000u32, to in 1..3000u32, by in 1..40u32, parts in 1..=MAX_PARTS as u8,
+    ) {
+        // Any two sizes, and two of which one is a multiple of the other.
+        for (from, to) in [(from, to), (from, from * by), (from * by, from), (from * 2, from * 3), (from * 3, from * 4)] {
+            let Some((regroup, new)) = resize::Regroup::new(from, parts, to) else {
+                prop_assert!((u64::from(from) * u64::from(parts)) % u64::from(to) != 0);
+                continue;
+            };
+            prop_assert!(1 <= new && u64::from(new) <= MAX_PARTS);
+            for &hash in &hashes {
+                let p = position(hash);
+                let (i, j) = (bucket_of(p, from), bucket_of(p, to));
+                let part = part_of(p, i, from, parts);
+                prop_assert!(part < u64::from(parts));
+                let place = regroup.place(i as u64 * u64::from(parts) + part);
+                prop_assert_eq!(place, (j, part_of(p, j, to, new)));
+            }
+        }
+    }
+}
+
 #[test]
 fn small_tables_grow_and_shrink_as_in_redis() {
     let _turn = policy(ResizePolicy::Allow);
@@ -174,6 +205,31 @@ fn the_policy_holds_tables_back() {
     assert_eq!((table.logical_size(), table.len()), (4, 3));
     table.check_invariants();
     drop(reset);
+}
+
+#[test]
+fn growth_from_a_fresh_array_reads_no_keys() {
+    let _turn = policy(ResizePolicy::Allow);
+    let first = 8 * POWERS_UP_TO;
+    let mut table = Table::with_capacity(first as usize);
+    (0..first).for_each(|i| put(&mut table, i));
+    let mut read = Vec::new();
+    for _ in 0..4 {
+        let size = table.logical_size();
+        table.start_rehash(size + 1);
+        let before = KEYS_READ.get();
+        table.finish_rehash();
+        read.push((table.logical_size() / (first / 2), KEYS_READ.get() - before));
+        table.check_invariants();
+    }
+    // The third array that is larger is too large for the parts that are left. (Sizes in half of the first.)
+    assert_eq!(read, [(3, 0), (4, 0), (6, 0), (8, first)]);
+    // Then there are as many as at first. To shrink, no key is read either.
+    table.start_rehash(first);
+    let before = KEYS_READ.get();
+    table.finish_rehash();
+    assert_eq!((table.logical_size(), KEYS_READ.get() - before), (first, 0));
+    table.check_invariants();
 }
 
 #[test]
