@@ -71,8 +71,9 @@ impl Faults {
     }
 
     /// From now on lines in `journal` tell what becomes durable: `begin TIME PATH`, and when it is done `sync TIME LENGTH
-    /// PATH`, with times in milliseconds since the epoch; and which files are about to get another name: `rename
-    /// FROM<TAB>TO`. A test that cuts each file off at its last such length plays a loss of power.
+    /// PATH`, with times in milliseconds since the epoch; which files are about to get another name: `rename
+    /// FROM<TAB>TO`, and that they have it: `renamed FROM<TAB>TO`. A test that cuts each file off at its last such length
+    /// plays a loss of power.
     pub fn note_in(&self, journal: fs::File) {
         // One that is there already goes on.
         let _ = self.journal.set(journal);
@@ -155,8 +156,11 @@ impl<D: Disk> Disk for FaultDisk<D> {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.faults.check(Operation::Rename, 1)?;
-        self.faults.note(|| format!("rename {}\t{}\n", from.display(), to.display()));
-        self.disk.rename(from, to)
+        let note = |what| self.faults.note(|| format!("{what} {}\t{}\n", from.display(), to.display()));
+        note("rename");
+        self.disk.rename(from, to)?;
+        note("renamed");
+        Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -245,7 +249,8 @@ mod tests {
         let lines: Vec<_> = journal.lines().map(|line| line.splitn(3, ' ').collect::<Vec<_>>()).collect();
         assert_eq!((lines[0][0], lines[0][2]), ("begin", &a.to_string()[..]));
         assert_eq!((lines[1][0], lines[1][2]), ("sync", &format!("3 {a}")[..]));
-        assert_eq!(lines[2], ["rename", &format!("{a}\t{b}")]);
+        let names = format!("{a}\t{b}");
+        assert_eq!(lines[2..], [["rename", &names], ["renamed", &names]]);
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -52,8 +52,12 @@ impl Journal {
     pub(super) fn lose_power(self, dice: &mut Dice) {
         let mut durable = self.before;
         let journal = fs::read_to_string(self.dir.join("journal")).expect("there is a journal");
-        let mut lines = journal.lines().peekable();
-        while let Some(line) = lines.next() {
+        let mut renaming = None;
+        let rename = |durable: &mut HashMap<PathBuf, u64>, (from, to): (&str, &str)| {
+            let len = durable.remove(Path::new(from)).unwrap_or(0);
+            durable.insert(PathBuf::from(to), len);
+        };
+        for line in journal.lines() {
             match line.split_once(' ').expect("two parts") {
                 ("begin", _) => {}
                 ("sync", rest) => {
@@ -65,17 +69,14 @@ impl Journal {
                     // file begins anew.
                     *kept = if is_temporary(Path::new(path)) { len } else { len.max(*kept) };
                 }
-                ("rename", rest) => {
-                    let (from, to) = rest.split_once('\t').expect("two paths");
-                    if lines.peek().is_none() && self.dir.join(from).exists() {
-                        // It is noted before it is done, and was not done any more.
-                        continue;
-                    }
-                    let len = durable.remove(Path::new(from)).unwrap_or(0);
-                    durable.insert(PathBuf::from(to), len);
-                }
+                ("rename", rest) => renaming = rest.split_once('\t'),
+                ("renamed", _) => rename(&mut durable, renaming.take().expect("it was begun")),
                 (other, _) => panic!("the journal says {other}"),
             }
+        }
+        // The last one may have been done or not: the name is used again only after that was noted.
+        if let Some(names) = renaming.filter(|(from, _)| !self.dir.join(from).exists()) {
+            rename(&mut durable, names);
         }
         for (path, len) in files(&self.dir) {
             let kept = durable.get(&path).copied().unwrap_or(0);
