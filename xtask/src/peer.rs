@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use tests::Client;
+use tests::{Client, Reply};
 
 use crate::process::Group;
 use crate::{Error, fail, place};
@@ -26,30 +26,45 @@ impl Peer {
             let port = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
             let dir = place::scratch("peers")?.join(port.to_string());
             std::fs::create_dir_all(&dir)?;
-            let mut command = match (processor, place::tool("taskset")) {
-                (Some(number), Some(taskset)) => {
-                    let mut command = Command::new(taskset);
-                    command.args(["-c", &number.to_string()]).arg(binary);
-                    command
-                }
-                _ => Command::new(binary),
-            };
-            let log = std::fs::File::create(dir.join("log"))?;
-            command.current_dir(&dir).stdout(log.try_clone()?).stderr(log);
-            command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--daemonize", "no"]);
-            let mut peer = Peer { group: Group::start(command.args(args))?, port, dir };
-            let start = Instant::now();
-            while start.elapsed() < Duration::from_secs(20) && peer.group.child.try_wait()?.is_none() {
-                if Client::connect(port).is_ok_and(|mut client| client.try_call(&["PING"]).is_ok()) {
-                    return Ok(peer);
-                }
-                std::thread::sleep(Duration::from_millis(20));
+            let mut peer = Peer { group: launch(binary, args, processor, port, &dir)?, port, dir };
+            if peer.serves(Duration::from_secs(20))? {
+                return Ok(peer);
             }
             if attempt == 2 {
                 break;
             }
         }
         fail!("{} does not start", binary.display())
+    }
+
+    /// Kills it and starts it again on the same files. Answers how long that took until it served.
+    pub(crate) fn restart(
+        &mut self,
+        binary: &Path,
+        args: &[&str],
+        processor: Option<usize>,
+        patience: Duration,
+    ) -> Result<Duration, Error> {
+        self.group.kill();
+        let start = Instant::now();
+        self.group = launch(binary, args, processor, self.port, &self.dir)?;
+        if !self.serves(patience)? {
+            fail!("{} does not start again:\n{}", binary.display(), self.log_tail());
+        }
+        Ok(start.elapsed())
+    }
+
+    /// Waits until it serves, or has ended, or `patience` is over. Answers whether it does.
+    fn serves(&mut self, patience: Duration) -> Result<bool, Error> {
+        let start = Instant::now();
+        while start.elapsed() < patience && self.group.child.try_wait()?.is_none() {
+            let pong = Client::connect(self.port).map(|mut client| client.try_call(&["PING"]));
+            if matches!(pong, Ok(Ok(reply)) if !matches!(reply, Reply::Error(_))) {
+                return Ok(true);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(false)
     }
 
     /// A connection to it.
@@ -83,6 +98,21 @@ impl Peer {
         let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
         Ok(kilobytes.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0) * 1024)
     }
+}
+
+fn launch(binary: &Path, args: &[&str], processor: Option<usize>, port: u16, dir: &Path) -> Result<Group, Error> {
+    let mut command = match (processor, place::tool("taskset")) {
+        (Some(number), Some(taskset)) => {
+            let mut command = Command::new(taskset);
+            command.args(["-c", &number.to_string()]).arg(binary);
+            command
+        }
+        _ => Command::new(binary),
+    };
+    let log = std::fs::File::create(dir.join("log"))?;
+    command.current_dir(dir).stdout(log.try_clone()?).stderr(log);
+    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--daemonize", "no"]);
+    Group::start(command.args(args))
 }
 
 impl Drop for Peer {

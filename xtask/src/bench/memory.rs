@@ -42,7 +42,7 @@ fn key(letter: char, i: usize) -> String {
     format!("{letter}:{i:014}")
 }
 
-fn many(command: &str, key: String, count: usize, part: impl Fn(usize) -> Vec<String>) -> Vec<String> {
+pub(super) fn many(command: &str, key: String, count: usize, part: impl Fn(usize) -> Vec<String>) -> Vec<String> {
     [command.to_owned(), key].into_iter().chain((0..count).flat_map(part)).collect()
 }
 
@@ -58,13 +58,13 @@ pub(super) fn measure(plan: &Plan) -> Result<Vec<Row>, Error> {
             let mut client = peer.client()?;
             let used = |client: &mut Client| client.info("used_memory");
             let (used_before, resident_before) = (used(&mut client), peer.resident()?);
-            send(&mut client, count, make)?;
+            send(&mut client, count, 500, make)?;
             // What was only needed while growing is given back.
             std::thread::sleep(Duration::from_secs(1));
             cost[i] = used(&mut client).saturating_sub(used_before) as f64 / count as f64;
             other[i] = peer.resident()?.saturating_sub(resident_before) as f64 / count as f64;
         }
-        let row = Row { name: (*name).to_owned(), cost, other };
+        let row = Row { name: (*name).to_owned(), cost, other: Some(other) };
         println!(
             "{name:34} {:10.1} {:10.1} {:11.1} {:10.1}   {:.2}",
             cost[0],
@@ -78,12 +78,16 @@ pub(super) fn measure(plan: &Plan) -> Result<Vec<Row>, Error> {
     Ok(rows)
 }
 
-/// Sends `count` requests in pipelines and checks the replies.
-pub(super) fn send(client: &mut Client, count: usize, make: &dyn Fn(usize) -> Vec<String>) -> Result<(), Error> {
-    const BATCH: usize = 500;
+/// Sends `count` requests in pipelines of `batch` and checks the replies.
+pub(super) fn send(
+    client: &mut Client,
+    count: usize,
+    batch: usize,
+    make: &dyn Fn(usize) -> Vec<String>,
+) -> Result<(), Error> {
     let mut bytes = Vec::new();
-    for start in (0..count).step_by(BATCH) {
-        let end = (start + BATCH).min(count);
+    for start in (0..count).step_by(batch) {
+        let end = (start + batch).min(count);
         bytes.clear();
         (start..end).for_each(|i| bytes.extend(::tests::request(&make(i))));
         client.send(&bytes)?;

@@ -2,9 +2,11 @@
 //!
 //! Throughput is measured as processor time of the server per request, which counts even where the load generator or
 //! the network is the bottleneck; the servers take turns inside each round and medians are reported. Memory is bytes
-//! per element of `used_memory` and of the resident set, each shape on a new server.
+//! per element of `used_memory` and of the resident set, each shape on a new server. Persistence is saving and loading a
+//! data set of all types, the processor time of a logged write, and the pauses that a snapshot makes.
 
 mod memory;
+mod persistence;
 mod throughput;
 
 use std::fmt::Write;
@@ -15,12 +17,12 @@ use crate::place::{self, Profile};
 use crate::{Error, Verdict, fail};
 
 const USAGE: &str = "\
-cargo xtask bench [throughput] [memory] [OPTIONS]
+cargo xtask bench [throughput] [memory] [persistence] [OPTIONS]
 
 Measures our server and a reference side by side.
   --reference PATH   the reference server (else REDIS_REFERENCE, else the packaged redis-server)
   --server PATH      our server (else built in release)
-  --rounds N         rounds of the throughput, medians are printed (3)
+  --rounds N         rounds of throughput and persistence, medians are printed (3)
   --scale X          multiplies the number of requests and elements (1)
   --only TEXT        workloads and shapes whose name contains TEXT
   --write            put the tables into README.md, between their markers";
@@ -63,7 +65,9 @@ pub(crate) fn run(args: &[String]) -> Verdict {
                 println!("{USAGE}");
                 return Ok(true);
             }
-            Value(name) if name == "throughput" || name == "memory" => which.push(name.string()?),
+            Value(name) if name == "throughput" || name == "memory" || name == "persistence" => {
+                which.push(name.string()?);
+            }
             other => return Err(other.unexpected().into()),
         }
     }
@@ -76,6 +80,7 @@ pub(crate) fn run(args: &[String]) -> Verdict {
     for (name, measure) in [
         ("throughput", throughput::measure as fn(&Plan) -> Result<Vec<Row>, Error>),
         ("memory", memory::measure as fn(&Plan) -> Result<Vec<Row>, Error>),
+        ("persistence", persistence::measure as fn(&Plan) -> Result<Vec<Row>, Error>),
     ] {
         if !which.is_empty() && !which.iter().any(|wanted| wanted == name) {
             continue;
@@ -100,32 +105,28 @@ pub(crate) fn run(args: &[String]) -> Verdict {
 pub(crate) struct Row {
     /// Workload or shape.
     name: String,
-    /// Processor time per request in microseconds, or bytes per element: ours, the reference's.
+    /// Processor time per request in microseconds, bytes per element, or what the name says: ours, the reference's.
     cost: [f64; 2],
-    /// Requests per second, or resident bytes per element: ours, the reference's.
-    other: [f64; 2],
+    /// Requests per second, or resident bytes per element, if there is such a thing: ours, the reference's.
+    other: Option<[f64; 2]>,
 }
 
 /// A table in Markdown.
 fn table(kind: &str, rows: &[Row]) -> String {
-    let (cost, other) = match kind {
-        "throughput" => ("CPU per request, µs", "requests per second"),
-        _ => ("`used_memory` per element, bytes", "resident, bytes"),
+    let (cost, other, digits, other_digits) = match kind {
+        "throughput" => ("CPU per request, µs: ours", Some("requests per second: ours"), 3, 0),
+        "memory" => ("`used_memory` per element, bytes: ours", Some("resident, bytes: ours"), 1, 1),
+        _ => ("redis-server-rs", None, 2, 0),
     };
-    let mut out = format!("| | {cost}: ours | Redis | ratio | {other}: ours | Redis |\n|---|--:|--:|--:|--:|--:|\n");
-    for row in rows {
-        let digits = if kind == "throughput" { 3 } else { 1 };
-        let other_digits = usize::from(kind != "throughput");
-        let _ = writeln!(
-            out,
-            "| {} | {:.digits$} | {:.digits$} | {:.2} | {:.other_digits$} | {:.other_digits$} |",
-            row.name,
-            row.cost[0],
-            row.cost[1],
-            row.cost[0] / row.cost[1],
-            row.other[0],
-            row.other[1]
-        );
+    let heads = other.map(|other| [other, "Redis"]);
+    let heads: Vec<&str> = ["", cost, "Redis", "ratio"].into_iter().chain(heads.into_iter().flatten()).collect();
+    let mut out = format!("| {} |\n|---|{}\n", heads.join(" | "), "--:|".repeat(heads.len() - 1));
+    for Row { name, cost: [ours, reference], other } in rows {
+        let _ = write!(out, "| {name} | {ours:.digits$} | {reference:.digits$} | {:.2} |", ours / reference);
+        if let Some([ours, reference]) = other {
+            let _ = write!(out, " {ours:.other_digits$} | {reference:.other_digits$} |");
+        }
+        out.push('\n');
     }
     out
 }
@@ -138,6 +139,11 @@ fn between(text: &str, name: &str, content: &str) -> Result<String, Error> {
         Some((before, after)) => Ok(format!("{before}{start}{content}{end}{after}")),
         None => fail!("README.md has no markers for bench:{name}"),
     }
+}
+
+/// The processor for the server (0) or the load (1), where there are two.
+fn pinned(number: usize) -> Option<usize> {
+    (place::processors() > 1).then_some(number)
 }
 
 /// The value in the middle.
@@ -161,6 +167,18 @@ mod tests {
         assert_eq!(new, "a\n<!-- bench:memory -->\nnew\n<!-- /bench:memory -->\nb\n");
         assert_eq!(between(&new, "memory", "new\n").unwrap(), new);
         assert!(between(text, "throughput", "").is_err());
+    }
+
+    #[test]
+    fn tables_have_a_column_for_each_number() {
+        let row = Row { name: "GET".into(), cost: [1.0, 2.0], other: Some([30.0, 20.0]) };
+        let expected = "|  | CPU per request, µs: ours | Redis | ratio | requests per second: ours | Redis |\n\
+                        |---|--:|--:|--:|--:|--:|\n| GET | 1.000 | 2.000 | 0.50 | 30 | 20 |\n";
+        assert_eq!(table("throughput", &[row]), expected);
+        let row = Row { name: "SAVE, seconds".into(), cost: [1.0, 4.0], other: None };
+        let expected =
+            "|  | redis-server-rs | Redis | ratio |\n|---|--:|--:|--:|\n| SAVE, seconds | 1.00 | 4.00 | 0.25 |\n";
+        assert_eq!(table("persistence", &[row]), expected);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Plan, Row, median};
+use super::{Plan, Row, median, pinned};
 use crate::peer::Peer;
 use crate::place;
 use crate::process::capture;
@@ -98,24 +98,19 @@ pub(super) fn measure(plan: &Plan) -> Result<Vec<Row>, Error> {
                 costs[i].push(cost);
             }
         }
-        let row = Row { name: workload.name.to_owned(), cost: costs.map(median), other: rates.map(median) };
+        let (cost, rate) = (costs.map(median), rates.map(median));
         println!(
             "{:22} {:9.3} µs {:7.0}/s {:9.3} µs {:7.0}/s   {:.2}",
-            row.name,
-            row.cost[0],
-            row.other[0],
-            row.cost[1],
-            row.other[1],
-            row.cost[0] / row.cost[1]
+            workload.name,
+            cost[0],
+            rate[0],
+            cost[1],
+            rate[1],
+            cost[0] / cost[1]
         );
-        rows.push(row);
+        rows.push(Row { name: workload.name.to_owned(), cost, other: Some(rate) });
     }
     Ok(rows)
-}
-
-/// The processor for the server (0) or the load (1), where there are two.
-fn pinned(number: usize) -> Option<usize> {
-    (place::processors() > 1).then_some(number)
 }
 
 /// One run on one server: requests per second, and processor time per request in microseconds.
@@ -186,7 +181,7 @@ fn fill(peer: &Peer, what: Fill) -> Result<(), Error> {
             }),
         ),
     };
-    super::memory::send(&mut peer.client()?, count, &request)
+    super::memory::send(&mut peer.client()?, count, 500, &request)
 }
 
 #[cfg(test)]
