@@ -443,16 +443,16 @@ impl<E: Element> Table<E> {
         prefetch(self.home(hash).0);
     }
 
-    /// Asks the processor for the element that probably has this hash: the second cache line of a later operation. Its bucket
-    /// should have been prefetched before.
+    /// Asks the processor for the element that probably has this hash, or for the child bucket where it could be: the second
+    /// cache line of a later operation. Its bucket should have been prefetched before.
     #[inline]
     pub fn prefetch_element(&self, hash: u64) {
         let bucket = self.home(hash);
         // SAFETY: a bucket of ours.
         unsafe {
-            let slots = bucket.matches(tag_of(hash));
-            if slots != 0 {
-                prefetch(bucket.address(slots.trailing_zeros() as usize));
+            match bucket.matches(tag_of(hash)) {
+                0 => bucket.prefetch_child(),
+                slots => prefetch(bucket.address(slots.trailing_zeros() as usize)),
             }
         }
     }
