@@ -2,8 +2,8 @@
 //!
 //! Throughput is measured as processor time of the server per request, which counts even where the load generator or
 //! the network is the bottleneck; the servers take turns inside each round and medians are reported. Memory is bytes
-//! per element of `used_memory` and of the resident set, each shape on a new server. Persistence is saving and loading a
-//! data set of all types, the processor time of a logged write, and the pauses that a snapshot makes.
+//! per element of `used_memory` and of the resident set, each shape on a new server. Persistence is saving and loading
+//! strings and small collections, the processor time of a logged write, and the pauses that a snapshot makes.
 
 mod memory;
 mod persistence;
